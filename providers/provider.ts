@@ -1,0 +1,152 @@
+import type { Static, TObject } from 'typebox'
+import type { Members } from '../src/audience/members.ts'
+import type { AudienceType } from '../src/audience/schemas.ts'
+import type { PlatformAnswer, PlatformCall } from './http-client.ts'
+import type { Sandbox, SandboxOptions } from './sandbox.ts'
+
+/** Our fields that a platform can match people on. */
+export type Identifier =
+  | 'email'
+  | 'phone'
+  | 'firstName'
+  | 'lastName'
+  | 'country'
+  | 'postalCode'
+  | 'edgeTagId'
+
+/** At most `requests` calls in any period of `perMs` milliseconds. */
+export interface Rate {
+  readonly requests: number
+  readonly perMs: number
+}
+
+export interface ProviderLimits {
+  readonly usersPerRequest: number
+  readonly bytesPerRequest?: number
+  /** Calls under way at once for one account. */
+  readonly requestsInFlight: number
+  /** All calls of one account, reads and polls included. */
+  readonly rates: readonly Rate[]
+}
+
+/** One upload as a provider sees it: everything but the users. */
+export interface Audience {
+  /** The segment's name as the platform stores it. */
+  readonly segmentName: string
+  readonly type: AudienceType
+  readonly sessionId: number
+  readonly sequence: number
+  readonly totalBatches: number
+  readonly totalUsers: number
+}
+
+/** A request body without the parts known only when it is sent (segment id, upload session). */
+export interface EncodedBody {
+  /** UTF-8 JSON; what it holds is between a provider's `encode` and its `upload`. */
+  readonly payload: Uint8Array<ArrayBuffer>
+  /** Users in this body: distinct people, however many rows they take. */
+  readonly users: number
+}
+
+export interface Encoding {
+  readonly bodies: readonly EncodedBody[]
+  /** Users in no body, by reason, e.g. `{ no_identifier: 12, duplicate: 3 }`. */
+  readonly leftOut: Readonly<Record<string, number>>
+  /** Things worth telling that left nobody out, e.g. `{ phone_region_not_supported: 7 }`. */
+  readonly notes: Readonly<Record<string, number>>
+}
+
+export interface UploadResult {
+  /** Users that the platform says it took; left out where it does not say. */
+  readonly received?: number
+  /** Users that the platform took but could not read. */
+  readonly invalid?: number
+  /** Names work that the platform goes on with; `confirm` follows it to its end. */
+  readonly ticket?: string
+  readonly warnings?: readonly string[]
+}
+
+export interface CheckProblem {
+  readonly code: string
+  /** What is wrong and what to do about it. */
+  readonly message: string
+}
+
+/** What a provider needs for one piece of work on one account. */
+export interface ProviderContext<Variables = unknown> {
+  readonly variables: Variables
+  /** Calls the platform: within the account's limits, with timeouts, traced. */
+  send(call: PlatformCall): Promise<PlatformAnswer>
+  /** All further calls of this account wait this long, in milliseconds. */
+  pauseAccount(forMs: number): void
+  /** Notes kept per account and segment between deliveries; must survive `JSON.stringify`. */
+  readonly notes: SegmentNotes
+  /** Rejects when the delivery is aborted. */
+  sleep(forMs: number): Promise<void>
+  /** Milliseconds since 1970. */
+  now(): number
+  readonly signal: AbortSignal
+}
+
+export interface SegmentNotes {
+  get(): unknown
+  set(value: unknown): void
+}
+
+/**
+ * A platform: data and a few small functions. `encode` is pure and runs in a worker thread; the
+ * others do thin I/O through their context and throw `ProviderError`.
+ */
+export interface Provider<S extends TObject = TObject> {
+  /** One word, lower case: used in configuration, status, logs and for the folder. */
+  readonly name: string
+  readonly title: string
+  /** Configuration of one tag. Secrets carry `secret: true`; defaults are written in the schema. */
+  readonly variables: S
+  /** Origin used unless the tag sets `baseUrl`. */
+  readonly origin: string
+  readonly identifiers: readonly Identifier[]
+  /** May depend on the tag's settings. */
+  limits(variables: Static<S>): ProviderLimits
+  /** Fewest matched people with which the platform lets an audience be used. */
+  readonly minimumAudienceSize: number
+  readonly matchingLatencyHours: { readonly min: number; readonly max: number }
+  /** Identifies the account: tags of one account share limits, order and segments. Holds no secret. */
+  accountId(variables: Static<S>): string
+  /** Problems of a configuration that the schema cannot express. */
+  problems?(variables: Static<S>): readonly string[]
+  /** The name as the platform will store it (some cut long names). */
+  storedName(name: string, variables: Static<S>): string
+  /** Deterministic: the same members and settings give the same bodies, byte for byte. */
+  encode(members: Members, audience: Audience, variables: Static<S>): Encoding
+  /** The id of the segment with exactly this stored name, or `undefined`. */
+  findSegment(audience: Audience, context: ProviderContext<Static<S>>): Promise<string | undefined>
+  /**
+   * Creates the segment and returns its id. Called only after `findSegment` found none. Absent where
+   * the platform creates a segment by the first upload; `upload` then gets `undefined`.
+   */
+  createSegment(
+    audience: Audience,
+    context: ProviderContext<Static<S>>
+  ): Promise<string | undefined>
+  upload(
+    body: EncodedBody,
+    audience: Audience,
+    segmentId: string | undefined,
+    context: ProviderContext<Static<S>>
+  ): Promise<UploadResult>
+  /** Follows a ticket: `undefined` while the platform is still at work. */
+  confirm?(
+    ticket: string,
+    audience: Audience,
+    context: ProviderContext<Static<S>>
+  ): Promise<UploadResult | undefined>
+  /** Are credentials, access and terms in order? Throws or returns problems. */
+  check(context: ProviderContext<Static<S>>): Promise<readonly CheckProblem[]>
+  /** Loads the stand-in used locally and in tests. */
+  sandbox(options?: SandboxOptions): Promise<Sandbox>
+}
+
+export function defineProvider<S extends TObject>(provider: Provider<S>): Provider<S> {
+  return provider
+}

@@ -1,0 +1,4 @@
+import type { Provider } from './provider.ts'
+
+/** Every platform this service knows: a new one is its folder and one line here. */
+export const providers: readonly Provider[] = []

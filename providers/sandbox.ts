@@ -1,0 +1,227 @@
+import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
+import { parseJson } from './http-client.ts'
+
+export interface SandboxOptions {
+  /** Loopback port; 0 takes a free one. */
+  readonly port?: number
+  readonly host?: string
+}
+
+/** How the next calls go wrong. Exactly one of `answer`, `error`, `hang`, `reset`, `resetAfter`. */
+export interface Fault {
+  /** How many matching calls it hits. */
+  readonly times: number
+  /** Only calls with this method. */
+  readonly method?: string
+  /** Only calls whose path contains this. */
+  readonly path?: string
+  /** Given instead of the platform's own answer. */
+  readonly answer?: {
+    readonly status: number
+    readonly headers?: Readonly<Record<string, string>>
+    readonly body: unknown
+  }
+  /** One of the platform's named errors, e.g. `expired_token`. */
+  readonly error?: string
+  /** The call is never answered. */
+  readonly hang?: boolean
+  /** The connection is cut before anything is done. */
+  readonly reset?: boolean
+  /** The work is done, then the connection is cut: a lost answer. */
+  readonly resetAfter?: boolean
+}
+
+export interface SandboxSettings {
+  /** Every answer waits this long, in milliseconds. */
+  delayMs?: number
+  /** More calls than this in a window get the platform's own rate-limit answer. */
+  rate?: { requests: number; perMs: number } | null
+}
+
+/** A call that reached the sandbox, as sent. */
+export interface SandboxRequest {
+  readonly method: string
+  readonly path: string
+  readonly query: Readonly<Record<string, string>>
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>
+  /** Parsed JSON where it was JSON, else the text. */
+  readonly body: unknown
+}
+
+export interface Sandbox {
+  readonly name: string
+  readonly url: string
+  /** Variables of a tag that work against this sandbox, `baseUrl` included. */
+  readonly variables: Readonly<Record<string, unknown>>
+  /** All platform calls so far, oldest first. */
+  readonly requests: readonly SandboxRequest[]
+  /** What the platform holds, as plain JSON. */
+  state(): unknown
+  failNext(fault: Fault): void
+  configure(settings: SandboxSettings): void
+  /** Forgets everything: what it holds, faults, settings, requests. */
+  reset(): void
+  close(): Promise<void>
+}
+
+export interface PlatformAnswerTemplate {
+  status: number
+  headers?: Readonly<Record<string, string>>
+  body: unknown
+}
+
+export interface SandboxDefinition {
+  readonly name: string
+  readonly variables: Readonly<Record<string, unknown>>
+  /** Adds the platform's routes. Bodies arrive as `Buffer` (`request.body`), whatever their type. */
+  routes(app: FastifyInstance): void
+  state(): unknown
+  reset(): void
+  /** The platform's answer when its rate limit is reached. */
+  rateLimited(): PlatformAnswerTemplate
+  /** The platform's named errors, for `Fault.error`. */
+  readonly errors: Readonly<Record<string, PlatformAnswerTemplate>>
+}
+
+const CONTROL_PREFIX = '/_sandbox'
+
+/**
+ * Runs a stand-in of a platform on a loopback port. Beside the platform's own routes it serves a
+ * control API: `GET /_sandbox/state`, `GET /_sandbox/requests`, `POST /_sandbox/faults` (a `Fault`),
+ * `POST /_sandbox/settings` (`SandboxSettings`), `POST /_sandbox/reset`.
+ */
+export async function startSandbox(
+  definition: SandboxDefinition,
+  { port = 0, host = '127.0.0.1' }: SandboxOptions = {}
+): Promise<Sandbox> {
+  const requests: SandboxRequest[] = []
+  const faults: { left: number; fault: Fault }[] = []
+  const settings: SandboxSettings = {}
+  let callTimes: number[] = []
+
+  const app = Fastify({ bodyLimit: 256 * 1024 * 1024, forceCloseConnections: true })
+  app.removeAllContentTypeParsers()
+  app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body))
+
+  function takeFault(method: string, path: string): Fault | undefined {
+    const found = faults.find(
+      ({ left, fault }) =>
+        left > 0 &&
+        (fault.method === undefined || fault.method === method) &&
+        (fault.path === undefined || path.includes(fault.path))
+    )
+    if (found === undefined) return undefined
+    found.left -= 1
+    return found.fault
+  }
+
+  function overRate(): boolean {
+    if (settings.rate == null) return false
+    const since = Date.now() - settings.rate.perMs
+    callTimes = callTimes.filter((time) => time > since)
+    callTimes.push(Date.now())
+    return callTimes.length > settings.rate.requests
+  }
+
+  function give(reply: FastifyReply, { status, headers = {}, body }: PlatformAnswerTemplate) {
+    reply.code(status).headers(headers)
+    if (typeof body === 'string') return reply.send(body)
+    return reply.type('application/json').send(JSON.stringify(body))
+  }
+
+  const isControl = (request: FastifyRequest) => request.url.startsWith(CONTROL_PREFIX)
+
+  app.addHook('preHandler', async (request, reply) => {
+    if (isControl(request)) return undefined
+    const { pathname, searchParams } = new URL(request.url, 'http://sandbox')
+    requests.push({
+      method: request.method,
+      path: pathname,
+      query: Object.fromEntries(searchParams),
+      headers: request.headers,
+      body: readable(request.body)
+    })
+    if (settings.delayMs !== undefined) {
+      await new Promise((resolve) => {
+        setTimeout(resolve, settings.delayMs)
+      })
+    }
+    if (overRate()) return give(reply, definition.rateLimited())
+    const fault = takeFault(request.method, pathname)
+    if (fault === undefined) return undefined
+    if (fault.hang === true) return reply.hijack()
+    if (fault.reset === true) {
+      reply.hijack()
+      request.raw.socket.resetAndDestroy()
+      return reply
+    }
+    if (fault.resetAfter === true) {
+      request.loseAnswer = true
+      return undefined
+    }
+    const answer = fault.answer ?? definition.errors[fault.error ?? '']
+    return give(reply, answer ?? { status: 500, body: `unknown fault ${fault.error}` })
+  })
+
+  app.decorateRequest('loseAnswer', false)
+  app.addHook('onSend', async (request) => {
+    if (request.loseAnswer) request.raw.socket.resetAndDestroy()
+  })
+
+  function failNext(fault: Fault): void {
+    faults.push({ left: fault.times, fault })
+  }
+  function configure(changed: SandboxSettings): void {
+    Object.assign(settings, changed)
+  }
+  function reset(): void {
+    requests.length = 0
+    faults.length = 0
+    callTimes = []
+    delete settings.delayMs
+    delete settings.rate
+    definition.reset()
+  }
+
+  app.get(`${CONTROL_PREFIX}/state`, () => definition.state())
+  app.get(`${CONTROL_PREFIX}/requests`, () => requests)
+  app.post(`${CONTROL_PREFIX}/faults`, (request) => {
+    failNext(readable(request.body) as Fault)
+    return { ok: true }
+  })
+  app.post(`${CONTROL_PREFIX}/settings`, (request) => {
+    configure(readable(request.body) as SandboxSettings)
+    return { ok: true }
+  })
+  app.post(`${CONTROL_PREFIX}/reset`, () => {
+    reset()
+    return { ok: true }
+  })
+  definition.routes(app)
+
+  const url = await app.listen({ port, host })
+  return {
+    name: definition.name,
+    url,
+    variables: { ...definition.variables, baseUrl: url },
+    requests,
+    state: definition.state,
+    failNext,
+    configure,
+    reset,
+    close: () => app.close()
+  }
+}
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    loseAnswer: boolean
+  }
+}
+
+/** JSON where the body is JSON, else its text. */
+export function readable(body: unknown): unknown {
+  if (!Buffer.isBuffer(body)) return undefined
+  const text = body.toString('utf8')
+  return parseJson(text) ?? text
+}

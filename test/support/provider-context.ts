@@ -1,0 +1,45 @@
+import { createHttpClient } from '../../providers/http-client.ts'
+import type { ProviderContext } from '../../providers/provider.ts'
+import type { Sandbox } from '../../providers/sandbox.ts'
+
+export interface TestContext<V> {
+  readonly context: ProviderContext<V>
+  /** Waits asked for, in milliseconds; none is really waited. */
+  readonly sleeps: number[]
+  readonly pauses: number[]
+  close(): Promise<void>
+}
+
+/** A provider's context against a running sandbox: real HTTP, no limits, no real waiting. */
+export function providerContext<V>(
+  sandbox: Sandbox,
+  variables: V,
+  { timeoutMs = 5_000, signal = new AbortController().signal } = {}
+): TestContext<V> {
+  const client = createHttpClient({ origin: sandbox.url, timeoutMs })
+  const sleeps: number[] = []
+  const pauses: number[] = []
+  let notes: unknown
+  return {
+    sleeps,
+    pauses,
+    close: () => client.close(),
+    context: {
+      variables,
+      signal,
+      send: (call) => client.send(call, signal),
+      pauseAccount: (forMs) => void pauses.push(forMs),
+      notes: {
+        get: () => notes,
+        set: (value) => {
+          notes = JSON.parse(JSON.stringify(value)) as unknown
+        }
+      },
+      sleep: (forMs) => {
+        sleeps.push(forMs)
+        return Promise.resolve()
+      },
+      now: () => Date.now()
+    }
+  }
+}
