@@ -1,4 +1,6 @@
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
+import { Type, type Static, type TSchema } from 'typebox'
+import { Value } from 'typebox/value'
 import { parseJson } from './http-client.ts'
 
 export interface SandboxOptions {
@@ -7,36 +9,51 @@ export interface SandboxOptions {
   readonly host?: string
 }
 
-/** How the next calls go wrong. Exactly one of `answer`, `error`, `hang`, `reset`, `resetAfter`. */
-export interface Fault {
-  /** How many matching calls it hits. */
-  readonly times: number
-  /** Only calls with this method. */
-  readonly method?: string
-  /** Only calls whose path contains this. */
-  readonly path?: string
-  /** Given instead of the platform's own answer. */
-  readonly answer?: {
-    readonly status: number
-    readonly headers?: Readonly<Record<string, string>>
-    readonly body: unknown
-  }
-  /** One of the platform's named errors, e.g. `expired_token`. */
-  readonly error?: string
-  /** The call is never answered. */
-  readonly hang?: boolean
-  /** The connection is cut before anything is done. */
-  readonly reset?: boolean
-  /** The work is done, then the connection is cut: a lost answer. */
-  readonly resetAfter?: boolean
-}
+/** How the next calls go wrong: one of `answer`, `error`, `hang`, `reset`, `resetAfter`. */
+export const Fault = Type.Object(
+  {
+    times: Type.Integer({ minimum: 1, description: 'How many matching calls it hits' }),
+    method: Type.Optional(Type.String({ description: 'Only calls with this method' })),
+    path: Type.Optional(Type.String({ description: 'Only calls whose path contains this' })),
+    answer: Type.Optional(
+      Type.Object(
+        {
+          status: Type.Integer(),
+          headers: Type.Optional(Type.Record(Type.String(), Type.String())),
+          body: Type.Unknown()
+        },
+        { description: "Given instead of the platform's own answer" }
+      )
+    ),
+    error: Type.Optional(
+      Type.String({ description: "One of the platform's named errors, e.g. `expired_token`" })
+    ),
+    hang: Type.Optional(Type.Boolean({ description: 'The call is never answered' })),
+    reset: Type.Optional(
+      Type.Boolean({ description: 'The connection is cut before anything is done' })
+    ),
+    resetAfter: Type.Optional(
+      Type.Boolean({ description: 'The work is done, then the connection is cut: a lost answer' })
+    )
+  },
+  { additionalProperties: false }
+)
+export type Fault = Static<typeof Fault>
 
-export interface SandboxSettings {
-  /** Every answer waits this long, in milliseconds. */
-  delayMs?: number
-  /** More calls than this in a window get the platform's own rate-limit answer. */
-  rate?: { requests: number; perMs: number } | null
-}
+export const SandboxSettings = Type.Object(
+  {
+    delayMs: Type.Optional(
+      Type.Integer({ minimum: 0, description: 'Every answer waits this long, in milliseconds' })
+    ),
+    rate: Type.Optional(
+      Type.Union([Type.Object({ requests: Type.Integer(), perMs: Type.Integer() }), Type.Null()], {
+        description: "More calls in a window get the platform's own rate-limit answer"
+      })
+    )
+  },
+  { additionalProperties: false }
+)
+export type SandboxSettings = Static<typeof SandboxSettings>
 
 /** A call that reached the sandbox, as sent. */
 export interface SandboxRequest {
@@ -75,7 +92,7 @@ export interface SandboxDefinition {
   readonly variables: Readonly<Record<string, unknown>>
   /** Adds the platform's routes. Bodies arrive as `Buffer` (`request.body`), whatever their type. */
   routes(app: FastifyInstance): void
-  state(): unknown
+  readonly state: () => unknown
   reset(): void
   /** The platform's answer when its rate limit is reached. */
   rateLimited(): PlatformAnswerTemplate
@@ -121,12 +138,6 @@ export async function startSandbox(
     callTimes = callTimes.filter((time) => time > since)
     callTimes.push(Date.now())
     return callTimes.length > settings.rate.requests
-  }
-
-  function give(reply: FastifyReply, { status, headers = {}, body }: PlatformAnswerTemplate) {
-    reply.code(status).headers(headers)
-    if (typeof body === 'string') return reply.send(body)
-    return reply.type('application/json').send(JSON.stringify(body))
   }
 
   const isControl = (request: FastifyRequest) => request.url.startsWith(CONTROL_PREFIX)
@@ -186,11 +197,11 @@ export async function startSandbox(
   app.get(`${CONTROL_PREFIX}/state`, () => definition.state())
   app.get(`${CONTROL_PREFIX}/requests`, () => requests)
   app.post(`${CONTROL_PREFIX}/faults`, (request) => {
-    failNext(readable(request.body) as Fault)
+    failNext(checked(Fault, request.body))
     return { ok: true }
   })
   app.post(`${CONTROL_PREFIX}/settings`, (request) => {
-    configure(readable(request.body) as SandboxSettings)
+    configure(checked(SandboxSettings, request.body))
     return { ok: true }
   })
   app.post(`${CONTROL_PREFIX}/reset`, () => {
@@ -217,6 +228,20 @@ declare module 'fastify' {
   interface FastifyRequest {
     loseAnswer: boolean
   }
+}
+
+function give(reply: FastifyReply, { status, headers = {}, body }: PlatformAnswerTemplate) {
+  reply.code(status).headers(headers)
+  if (typeof body === 'string') return reply.send(body)
+  return reply.type('application/json').send(JSON.stringify(body))
+}
+
+/** @throws a 400 that says what is wrong. */
+function checked<S extends TSchema>(schema: S, body: unknown): Static<S> {
+  const value = readable(body)
+  if (Value.Check(schema, value)) return value
+  const problems = Value.Errors(schema, value).map((e) => `${e.instancePath || '/'} ${e.message}`)
+  throw Object.assign(new Error(problems.join(', ')), { statusCode: 400 })
 }
 
 /** JSON where the body is JSON, else its text. */
