@@ -1,0 +1,118 @@
+import { clean, lower } from './text.ts'
+
+/** Lengths in bytes of RFC 5321, section 4.5.3.1. */
+const MAX_LOCAL_LENGTH = 64
+const MAX_LENGTH = 254
+
+/** An unquoted local part (RFC 5322 dot-atom, RFC 6531 for letters beyond ASCII). */
+const LOCAL_PART =
+  /^[\p{L}\p{M}\p{N}!#$%&'*+/=?^_`{|}~-]+(?:\.[\p{L}\p{M}\p{N}!#$%&'*+/=?^_`{|}~-]+)*$/u
+const DOMAIN_LABEL = /^[\p{L}\p{N}](?:[\p{L}\p{M}\p{N}-]{0,61}[\p{L}\p{M}\p{N}])?$/u
+const TOP_LEVEL = /^(?:xn--[a-z0-9-]{1,59}|[\p{L}\p{M}]{2,63})$/u
+
+/** Local parts that say that there is no address, whatever the domain. */
+const NO_ADDRESS: ReadonlySet<string> = new Set([
+  'noemail',
+  'noemailaddress',
+  'noemailprovided',
+  'noemailgiven',
+  'nomail',
+  'noaddress',
+  'donthaveemail',
+  'emailnotprovided',
+  'notprovided',
+  'notavailable',
+  'notapplicable',
+  'unknownemail',
+  'invalidemail'
+])
+
+/** Typed to get past a form; an address made of two of them (`none@none.com`) reaches nobody. */
+const FILLERS: ReadonlySet<string> = new Set([
+  ...NO_ADDRESS,
+  'a',
+  'aa',
+  'aaa',
+  'abc',
+  'asd',
+  'asdf',
+  'b',
+  'blank',
+  'dummy',
+  'email',
+  'empty',
+  'fake',
+  'invalid',
+  'mail',
+  'na',
+  'nil',
+  'no',
+  'nobody',
+  'none',
+  'nope',
+  'nothing',
+  'null',
+  'qwerty',
+  'test',
+  'testing',
+  'undefined',
+  'unknown',
+  'x',
+  'xx',
+  'xxx',
+  'xxxx',
+  'xyz'
+])
+
+function isPlaceholderAddress(local: string, domain: string): boolean {
+  const word = local.replace(/[._-]/g, '')
+  const [site = ''] = domain.split('.')
+  return (
+    NO_ADDRESS.has(word) ||
+    domain.endsWith('.invalid') ||
+    (FILLERS.has(word) && FILLERS.has(site.replaceAll('-', '')))
+  )
+}
+
+function isDomain(domain: string): boolean {
+  const labels = domain.split('.')
+  return (
+    labels.length > 1 &&
+    labels.every((label) => DOMAIN_LABEL.test(label)) &&
+    TOP_LEVEL.test(labels.at(-1) ?? '')
+  )
+}
+
+function isAddress(address: string): boolean {
+  const [local = '', domain = '', ...more] = address.split('@')
+  return (
+    more.length === 0 &&
+    Buffer.byteLength(address) <= MAX_LENGTH &&
+    Buffer.byteLength(local) <= MAX_LOCAL_LENGTH &&
+    LOCAL_PART.test(local) &&
+    isDomain(domain) &&
+    !isPlaceholderAddress(local, domain)
+  )
+}
+
+/**
+ * An e-mail address as Meta, TikTok and Klaviyo match it: trimmed, NFC, lower case, dots and `+tag`
+ * kept; `''` for what is no address or only stands in for one. (Meta, "Customer information
+ * parameters": trim and lower case, nothing else.)
+ */
+export function normalizeEmail(value: string): string {
+  const address = lower(clean(value))
+  return isAddress(address) ? address : ''
+}
+
+/**
+ * A normalised address without `+tag` and without the dots of its local part; the domain stays as
+ * it is. (TikTok API, "Email Specific Normalization", for all domains.)
+ */
+export function stripEmail(address: string): string {
+  const at = address.indexOf('@')
+  if (at < 0) return ''
+  const [local = ''] = address.slice(0, at).split('+')
+  const stripped = local.replaceAll('.', '')
+  return stripped === '' ? address : stripped + address.slice(at)
+}
