@@ -1,0 +1,130 @@
+import { Compile } from 'typebox/compile'
+import { parseJson } from './json.ts'
+import { User } from './schemas.ts'
+
+export interface ParsedUsers {
+  readonly users: User[]
+  /** How many users have each field that the service does not know. */
+  readonly ignoredFields: Readonly<Record<string, number>>
+}
+
+export interface UsersProblem {
+  readonly kind: 'payload' | 'empty' | 'too_many'
+  /** What is wrong and where; never quotes a value. */
+  readonly problem: string
+}
+
+const MAX_IGNORED_NAMES = 20
+/** Names outside this are counted together: a file with its columns mixed up has values as names. */
+const PLAIN_NAME = /^[\w .-]{1,64}$/
+const OTHER_NAMES = '(other)'
+
+const KNOWN_FIELDS: ReadonlySet<string> = new Set(Object.keys(User.properties))
+/** Fields that may come as a number, and are text from here on. */
+const TEXT_OR_NUMBER = ['edgeTagId', 'phone', 'postalCode'] as const
+
+const TYPE_NAMES: Readonly<Record<string, string>> = {
+  string: 'a string',
+  number: 'a number',
+  object: 'an object',
+  array: 'an array'
+}
+
+const validator = Compile(User)
+
+/** `/purchase/0/profit` -> `.purchase[0].profit` */
+function toFieldName(instancePath: string): string {
+  return instancePath.replace(/\/(\d+)/g, '[$1]').replaceAll('/', '.')
+}
+
+function depth(instancePath: string): number {
+  return instancePath.split('/').length
+}
+
+/** `.email must be a string`: the innermost place at which a user misses the schema. */
+function schemaProblem(user: unknown): string {
+  const errors = validator
+    .Errors(user)
+    .filter(({ keyword }) => keyword === 'type')
+    .toSorted((a, b) => depth(b.instancePath) - depth(a.instancePath))
+  const place = errors[0]?.instancePath ?? ''
+  const types = errors
+    .filter(({ instancePath }) => instancePath === place)
+    .flatMap(({ params }) => ('type' in params ? (TYPE_NAMES[String(params.type)] ?? []) : []))
+  return `${toFieldName(place)} must be ${types.join(' or ')}`
+}
+
+/** Turns numbers into text. One that JavaScript cannot hold exactly has lost digits already. */
+function numberProblem(user: User): string | undefined {
+  for (const field of TEXT_OR_NUMBER) {
+    const value = user[field]
+    if (typeof value !== 'number') continue
+    if (!Number.isSafeInteger(value)) {
+      return `.${field} must be a string or a whole number of at most ${Number.MAX_SAFE_INTEGER}`
+    }
+    user[field] = String(value)
+  }
+  return undefined
+}
+
+function countIgnoredFields(users: readonly User[]): Record<string, number> {
+  const counts = new Map<string, number>()
+  for (const user of users) {
+    for (const name of Object.keys(user)) {
+      if (KNOWN_FIELDS.has(name)) continue
+      const isListed =
+        PLAIN_NAME.test(name) && (counts.has(name) || counts.size < MAX_IGNORED_NAMES)
+      const key = isListed ? name : OTHER_NAMES
+      counts.set(key, (counts.get(key) ?? 0) + 1)
+    }
+  }
+  return Object.fromEntries(counts)
+}
+
+/** The bytes as text, or `undefined` where they are not UTF-8: nothing is replaced silently. */
+function decode(bytes: Uint8Array): string | undefined {
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes)
+  } catch {
+    return undefined
+  }
+}
+
+function payloadProblem(problem: string): UsersProblem {
+  return { kind: 'payload', problem }
+}
+
+/**
+ * Reads the users of one upload: UTF-8 JSON (a byte order mark is allowed), an array of 1 to
+ * `maxUsers` objects whose known fields have the types of the schema. Says what is wrong first.
+ */
+export function parseUsers(
+  bytes: Uint8Array,
+  { maxUsers }: { readonly maxUsers: number }
+): ParsedUsers | UsersProblem {
+  const text = decode(bytes)
+  if (text === undefined) return payloadProblem('users is not valid UTF-8')
+  const parsed = parseJson(text)
+  if ('problem' in parsed) return payloadProblem(`users ${parsed.problem}`)
+  if (!Array.isArray(parsed.value)) return payloadProblem('users must be an array')
+  const users: unknown[] = parsed.value
+  if (users.length === 0) return { kind: 'empty', problem: 'users is empty' }
+  if (users.length > maxUsers) {
+    return {
+      kind: 'too_many',
+      problem: `users has ${users.length} entries; at most ${maxUsers} are allowed`
+    }
+  }
+  return checkUsers(users)
+}
+
+function checkUsers(values: readonly unknown[]): ParsedUsers | UsersProblem {
+  const users: User[] = []
+  for (const [index, value] of values.entries()) {
+    if (!validator.Check(value)) return payloadProblem(`users[${index}]${schemaProblem(value)}`)
+    const problem = numberProblem(value)
+    if (problem !== undefined) return payloadProblem(`users[${index}]${problem}`)
+    users.push(value)
+  }
+  return { users, ignoredFields: countIgnoredFields(users) }
+}
