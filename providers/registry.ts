@@ -1,4 +1,5 @@
+import { facebook } from './facebook/index.ts'
 import type { Provider } from './provider.ts'
 
 /** Every platform this service knows: a new one is its folder and one line here. */
-export const providers: readonly Provider[] = []
+export const providers: readonly Provider[] = [facebook]
