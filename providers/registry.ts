@@ -1,5 +1,6 @@
 import { facebook } from './facebook/index.ts'
+import { klaviyo } from './klaviyo/index.ts'
 import type { Provider } from './provider.ts'
 
 /** Every platform this service knows: a new one is its folder and one line here. */
-export const providers: readonly Provider[] = [facebook]
+export const providers: readonly Provider[] = [facebook, klaviyo]
