@@ -2,74 +2,113 @@ import countries from 'i18n-iso-countries'
 import { isPlaceholder } from './placeholder.ts'
 import { clean } from './text.ts'
 
-/** Names in use that are no ISO code and that the language files of i18n-iso-countries lack. */
+/** Names in use that neither i18n-iso-countries nor CLDR has. */
 const FURTHER_NAMES: Readonly<Record<string, string>> = {
-  uk: 'GB',
   britain: 'GB',
   'great britain': 'GB',
   england: 'GB',
   scotland: 'GB',
   wales: 'GB',
   'northern ireland': 'GB',
-  // The European Union's own code for Greece.
-  el: 'GR',
+  'united kingdom of great britain and northern ireland': 'GB',
+  grossbritannien: 'GB',
+  'grande bretagne': 'GB',
+  'gran bretana': 'GB',
+  'gran bretagna': 'GB',
   america: 'US',
-  holland: 'NL'
+  'ee uu': 'US',
+  eeuu: 'US',
+  eua: 'US',
+  holland: 'NL',
+  brd: 'DE',
+  'bundesrepublik deutschland': 'DE',
+  'federal republic of germany': 'DE',
+  oesterreich: 'AT',
+  korea: 'KR',
+  'dr congo': 'CD',
+  vatican: 'VA',
+  'east timor': 'TL',
+  ksa: 'SA',
+  rsa: 'ZA'
 }
 
 /** Accents of the Latin, Greek and Cyrillic scripts; vowel signs of other scripts stay. */
 const ACCENTS = /[\u0300-\u036f]+/g
 
-/** One spelling for all: no accents, dots, apostrophes and "the", other punctuation as a space. */
-function fold(name: string): string {
-  return name
-    .normalize('NFKD')
-    .replace(ACCENTS, '')
-    .toLowerCase()
-    .replace(/[.'’]/g, '')
-    .replace(/[\p{P}\p{S}\s]+/gu, ' ')
-    .replace(/^the | the(?= |$)/g, '')
-    .trim()
+/** One spelling for all: no dots, apostrophes and "the", other punctuation as a space. */
+function spell(name: string): string {
+  return (
+    clean(name)
+      .normalize('NFKC')
+      // By way of the upper case, so that `ß` and `SS` are the same.
+      .toUpperCase()
+      .toLowerCase()
+      .replaceAll('&', ' and ')
+      .replace(/[.'’]/g, '')
+      .replace(/[\p{P}\p{S}\s]+/gu, ' ')
+      .trim()
+      .replace(/^the | the(?= |$)/g, '')
+      .replace(/\bst(?= )/g, 'saint')
+  )
 }
 
+function withoutAccents(name: string): string {
+  return name.normalize('NFKD').replace(ACCENTS, '').normalize('NFC')
+}
+
+/** The names of all countries in a language, from i18n-iso-countries and from Node's own CLDR data. */
 function* namesIn(language: string): Generator<readonly [name: string, code: string]> {
+  const cldr = new Intl.DisplayNames(language, { type: 'region', fallback: 'none' })
   for (const [code, names] of Object.entries(countries.getNames(language, { select: 'all' }))) {
-    for (const name of names) yield [fold(name), code]
-  }
-}
-
-/** Names that mean one country in all languages together; of the others the English meaning. */
-function namesOfAllLanguages(): Map<string, string> {
-  const codes = new Map<string, Set<string>>()
-  for (const language of countries.getSupportedLanguages()) {
-    for (const [name, code] of namesIn(language)) {
-      codes.set(name, (codes.get(name) ?? new Set()).add(code))
+    for (const name of [...names, cldr.of(code) ?? '']) {
+      yield [spell(name), code]
+      yield [withoutAccents(spell(name)), code]
     }
   }
-  const unambiguous = [...codes].filter(([, meanings]) => meanings.size === 1)
-  return new Map(unambiguous.map(([name, meanings]) => [name, [...meanings].join('')]))
 }
 
-function buildLookup(): ReadonlyMap<string, string> {
-  const lookup = namesOfAllLanguages()
-  for (const [name, code] of namesIn('en')) lookup.set(name, code)
-  for (const [name, code] of Object.entries(FURTHER_NAMES)) lookup.set(name, code)
-  for (const [code, alpha3] of Object.entries(countries.getAlpha2Codes())) {
-    lookup.set(code.toLowerCase(), code)
-    lookup.set(alpha3.toLowerCase(), code)
+/** Names that mean the same country in all of these languages. */
+function unambiguousNames(languages: readonly string[]): Map<string, string> {
+  const meanings = new Map<string, string | undefined>()
+  for (const [name, code] of languages.flatMap((language) => [...namesIn(language)])) {
+    const isNew = !meanings.has(name)
+    meanings.set(name, isNew || meanings.get(name) === code ? code : undefined)
   }
-  return lookup
+  return new Map([...meanings].flatMap(([name, code]) => (name && code ? [[name, code]] : [])))
 }
 
-let lookup: ReadonlyMap<string, string> | undefined
+/** English wins over the other languages. A name with several meanings (`Congo`) is not in it. */
+function buildNames(): ReadonlyMap<string, string> {
+  return new Map([
+    ...unambiguousNames(countries.getSupportedLanguages()),
+    ...unambiguousNames(['en']),
+    ...Object.entries(FURTHER_NAMES)
+  ])
+}
+
+/** `UK` and the European Union's own `EL` stand beside the codes of ISO 3166-1. */
+const CODES: ReadonlyMap<string, string> = new Map([
+  ['uk', 'GB'],
+  ['el', 'GR'],
+  ...Object.entries(countries.getAlpha2Codes()).flatMap(([alpha2, alpha3]): [string, string][] => [
+    [alpha2.toLowerCase(), alpha2],
+    [alpha3.toLowerCase(), alpha2]
+  ])
+])
+
+/** Takes 0.4 s to build, and most lists have codes only. */
+let names: ReadonlyMap<string, string> | undefined
 
 /**
  * ISO 3166-1 alpha-2 (upper case) of a code or of a name in any language of i18n-iso-countries:
  * `de`, `DEU`, `Germany`, `Alemania`; `''` for what names no country.
  */
 export function parseCountry(value: string): string {
-  lookup ??= buildLookup()
-  return lookup.get(fold(clean(value))) ?? ''
+  const name = spell(value)
+  const code = CODES.get(name)
+  if (code !== undefined || name === '') return code ?? ''
+  names ??= buildNames()
+  return names.get(name) ?? names.get(withoutAccents(name)) ?? ''
 }
 
 /**

@@ -16,28 +16,58 @@ export interface Phone {
 const NO_PHONE: Phone = { e164: '', region: '' }
 
 const TEL_SCHEME = /^tel:\s*/i
-/** What spreadsheets make of a number: `4915112345678.0`. */
+/** Marks of a text cell: `'0151…`, `="+49…"`. */
+const SPREADSHEET_QUOTES = /^[='"]+|["']+$/g
+/** What spreadsheets make of a long number: `4915112345678.0`. */
 const DECIMALS_OF_A_NUMBER = /^(\d{7,})\.0+$/
-const DOUBLE_ZERO = /^\+?\s*00/
+/**
+ * Typed to get past a form: `12345678`, `123456789`, `9999999999`. In some countries they are valid
+ * numbers, even so nearly everybody who gives them makes them up.
+ */
+const FILLER = /^(?:12345(?:6(?:7(?:8(?:90?)?)?)?)?|(\d)\1*)$/
+const SEPARATORS = /[^\p{L}\d+]/gu
+
+const PLUS = /^[^\p{L}\d]*\+/u
+const LEADING_PUNCTUATION = /^[^\p{L}\d]+/u
+const DOUBLE_ZERO = /^[^\p{L}\d]*00/u
 /** Trunk zero shown in brackets: `+44 (0)20 7946 0958`. */
 const BRACKETED_ZERO = /\(\s*0\s*\)/g
+/**
+ * Prefixes before the ten digits of a Mexican number until August 2019 (Instituto Federal de
+ * Telecomunicaciones, dialling plan): `+52 1` and `044`, `045` for mobiles, `01` for the rest.
+ */
+const FORMER_MEXICAN_PREFIX = /^(?:\+?52\D*1|01|04[45])(?=(?:\D*\d){10}$)/
 
 function supportedRegion(country: string): CountryCode | undefined {
   return isSupportedCountry(country) ? country : undefined
 }
 
+function unwrap(value: string): string {
+  return clean(value.normalize('NFKC'))
+    .replace(SPREADSHEET_QUOTES, '')
+    .replace(TEL_SCHEME, '')
+    .trim()
+    .replace(DECIMALS_OF_A_NUMBER, '$1')
+    .replace(PLUS, '+')
+}
+
+function beginsWithCallingCode(value: string, region: CountryCode): boolean {
+  return value.replace(SEPARATORS, '').startsWith(getCountryCallingCode(region))
+}
+
 /**
  * Every way to read a number, the likeliest first. `00` is the international prefix of most of the
- * world and is written by people in countries where it is another (`011`, `0011`, `010`), too. Bare
- * digits that begin with the calling code of the user's country are taken as international before
- * national: the reverse would turn the German mobile `4915112345678` into a landline of area 04915.
+ * world, and is also written by people in countries where it is another (`011`, `0011`, `010`).
+ * Bare digits that begin with the calling code of the user's country are read as international
+ * first: the national reading would make a landline of area 04915 of the German mobile
+ * `4915112345678`.
  */
 function* readings(value: string, region: CountryCode | undefined): Generator<string> {
   if (DOUBLE_ZERO.test(value)) yield value.replace(DOUBLE_ZERO, '+')
-  if (region && value.replace(/\D/g, '').startsWith(getCountryCallingCode(region))) {
-    yield `+${value.replace(/^\D+/, '')}`
-  }
+  if (region && beginsWithCallingCode(value, region))
+    yield `+${value.replace(LEADING_PUNCTUATION, '')}`
   yield value
+  if (region === 'MX' || value.startsWith('+52')) yield value.replace(FORMER_MEXICAN_PREFIX, '+52')
 }
 
 function parse(value: string, region: CountryCode | undefined): Phone | undefined {
@@ -54,12 +84,12 @@ function parse(value: string, region: CountryCode | undefined): Phone | undefine
  * `''` if unknown). Extensions are dropped.
  */
 export function parsePhone(value: string, country: string): Phone {
-  const text = clean(value.normalize('NFKC'))
-    .replace(TEL_SCHEME, '')
-    .replace(DECIMALS_OF_A_NUMBER, '$1')
+  const text = unwrap(value)
+  if (FILLER.test(text.replace(SEPARATORS, ''))) return NO_PHONE
   const region = supportedRegion(country)
   for (const reading of readings(text, region)) {
-    const phone = parse(reading, region) ?? parse(reading.replace(BRACKETED_ZERO, ''), region)
+    // The zero is no part of the number but in Italy, where only the second try is valid.
+    const phone = parse(reading.replace(BRACKETED_ZERO, ''), region) ?? parse(reading, region)
     if (phone) return phone
   }
   return NO_PHONE
