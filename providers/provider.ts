@@ -73,7 +73,7 @@ export interface CheckProblem {
 }
 
 /** What a provider needs for one piece of work on one account. */
-export interface ProviderContext<Variables = unknown> {
+export interface ProviderContext<Variables = Static<TObject>> {
   readonly variables: Variables
   /** Calls the platform: within the account's limits, with timeouts, traced. */
   send(call: PlatformCall): Promise<PlatformAnswer>

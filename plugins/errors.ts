@@ -1,0 +1,86 @@
+import type { FastifyError, FastifyInstance, FastifyReply } from 'fastify'
+import fp from 'fastify-plugin'
+import { faultOf } from '../src/dispatch/tracing.ts'
+import {
+  catalogue,
+  InternalError,
+  MalformedBodyError,
+  MethodNotAllowedError,
+  NoUsersError,
+  OverloadedError,
+  PayloadError,
+  RouteNotFoundError,
+  TooLargeError,
+  UnauthorizedError
+} from '../src/errors.ts'
+
+const ours: ReadonlySet<string> = new Set(catalogue.map((Constructor) => new Constructor().code))
+/** Answered as plain text, as the contract has it. */
+const AS_TEXT: ReadonlySet<string> = new Set([
+  new MalformedBodyError('').code,
+  new NoUsersError().code
+])
+
+const RETRY_AFTER_SECONDS = 10
+
+/** Every failure becomes one of the catalogue's errors, in the shape of the contract. */
+export default fp(
+  async (app) => {
+    app.setErrorHandler<FastifyError>((raised, request, reply) => {
+      const error = translate(raised)
+      if (error.statusCode === 500) request.log.error({ fault: faultOf(raised) }, 'request failed')
+      request.describe({ 'error.type': error.code })
+      return answer(reply, error)
+    })
+    app.setNotFoundHandler((request, reply) => {
+      const allowed = methodsAt(app, request.url)
+      if (allowed.length === 0) throw new RouteNotFoundError()
+      void reply.header('allow', allowed.join(', '))
+      throw new MethodNotAllowedError(allowed.join(' and '))
+    })
+  },
+  { name: 'errors', fastify: '5.x', dependencies: ['telemetry'] }
+)
+
+const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'] as const
+
+/** What may be sent to an address that was called with another method. */
+function methodsAt(app: FastifyInstance, url: string): string[] {
+  const path = url.split(/[?#]/, 1)[0] ?? ''
+  return METHODS.filter((method) => app.findRoute({ method, url: path }) != null)
+}
+
+/** Fastify's own errors in our words; what is not known is nobody's business. */
+function translate(error: FastifyError): FastifyError {
+  if (ours.has(error.code)) return error
+  if (error.validation !== undefined) {
+    const problems = error.validation.map(
+      ({ instancePath, message }) => `${instancePath.slice(1)} ${message}`
+    )
+    return new PayloadError(problems.join(', '))
+  }
+  switch (error.statusCode) {
+    case 401:
+      return new UnauthorizedError()
+    case 413:
+      return new TooLargeError('the request body')
+    case 415:
+      return new MalformedBodyError('expected multipart/form-data')
+    case 503:
+      return new OverloadedError()
+    case 400:
+      return new PayloadError('The request cannot be read.')
+    default:
+      return new InternalError()
+  }
+}
+
+function answer(reply: FastifyReply, error: FastifyError): FastifyReply {
+  void reply.code(error.statusCode ?? 500).header('x-error-code', error.code)
+  if (error.statusCode === 503) void reply.header('retry-after', RETRY_AFTER_SECONDS)
+  if (error.statusCode === 401) void reply.header('www-authenticate', 'Bearer')
+  if (AS_TEXT.has(error.code)) return reply.type('text/plain; charset=utf-8').send(error.message)
+  return reply
+    .type('application/json; charset=utf-8')
+    .send({ success: false, errors: [error.message] })
+}

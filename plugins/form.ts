@@ -1,0 +1,142 @@
+import multipart, { type MultipartFile } from '@fastify/multipart'
+import type { FastifyRequest } from 'fastify'
+import fp from 'fastify-plugin'
+import { MalformedBodyError, PayloadError, TooLargeError } from '../src/errors.ts'
+
+export interface FormOptions {
+  /** Largest request body, preamble and epilogue included, in bytes. */
+  readonly maxBodyBytes: number
+  /** Fields that are read; others are skipped. Each may be there once. */
+  readonly fields: readonly string[]
+  /** The field that may be as large as the body. */
+  readonly largeField: string
+}
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /**
+     * Reads the whole form. Text fields and files are the same: bytes, not decoded. The bytes lie in
+     * shared memory, so that worker threads read them without a copy.
+     * @throws MalformedBodyError, PayloadError, TooLargeError
+     */
+    readForm(): Promise<Form>
+  }
+}
+
+export type Form = ReadonlyMap<string, Uint8Array<SharedArrayBuffer>>
+
+const MAX_PARTS = 20
+const MAX_SMALL_FIELD_BYTES = 64 * 1024
+
+/** Reads `multipart/form-data` within strict limits, chunked bodies included. */
+export default fp<FormOptions>(
+  async (app, options) => {
+    // Whatever is not a form reaches the handler unread and is refused there.
+    app.removeAllContentTypeParsers()
+    app.addContentTypeParser('*', (_request, _payload, done) => done(null))
+    await app.register(multipart, {
+      // Text fields would be cut and decoded by the parser; as files they arrive as they are.
+      isPartAFile: () => true,
+      throwFileSizeLimit: false,
+      limits: { parts: MAX_PARTS, fileSize: options.maxBodyBytes, headerPairs: 100 }
+    })
+    app.decorateRequest('readForm', function readForm() {
+      return read(this, options)
+    })
+  },
+  { name: 'form', fastify: '5.x' }
+)
+
+async function read(request: FastifyRequest, options: FormOptions): Promise<Form> {
+  if (!request.isMultipart()) throw new MalformedBodyError('expected multipart/form-data')
+  const tooLarge = new TooLargeError(
+    `the request body is over the limit of ${options.maxBodyBytes} bytes (AUDIENCE_MAX_BODY_BYTES)`
+  )
+  if (Number(request.headers['content-length'] ?? 0) > options.maxBodyBytes) throw tooLarge
+  const overLimit = Promise.withResolvers<never>()
+  const stopCounting = countBytes(request, options.maxBodyBytes, () => overLimit.reject(tooLarge))
+  try {
+    return await Promise.race([collect(request, options), overLimit.promise])
+  } catch (error) {
+    throw translate(error)
+  } finally {
+    stopCounting()
+  }
+}
+
+/**
+ * Watches the bytes as they arrive: the parser's own limits see neither what stands before the
+ * first part nor what follows the last. Node reads and drops the rest once the answer is sent.
+ */
+function countBytes({ raw }: FastifyRequest, limit: number, onOver: () => void): () => void {
+  let bytes = 0
+  const count = (chunk: Buffer): void => {
+    bytes += chunk.byteLength
+    if (bytes <= limit) return
+    raw.unpipe()
+    onOver()
+  }
+  raw.on('data', count)
+  return () => raw.off('data', count)
+}
+
+async function collect(request: FastifyRequest, options: FormOptions): Promise<Form> {
+  const form = new Map<string, Uint8Array<SharedArrayBuffer>>()
+  // The first problem is told after the whole body was read: until then the caller does not listen.
+  let problem: Error | undefined
+  for await (const part of request.parts()) {
+    if (part.type !== 'file') throw new MalformedBodyError('a part is not readable')
+    const name = part.fieldname
+    if (!options.fields.includes(name) || problem !== undefined) {
+      await readPart(part, 0)
+      continue
+    }
+    const limit = name === options.largeField ? options.maxBodyBytes : MAX_SMALL_FIELD_BYTES
+    const bytes = await readPart(part, limit)
+    if (bytes === undefined) {
+      problem = new TooLargeError(`the field "${name}" is over the limit of ${limit} bytes`)
+    } else if (form.has(name)) {
+      problem = new PayloadError(`The field "${name}" was sent twice.`)
+    } else {
+      form.set(name, bytes)
+    }
+  }
+  if (problem !== undefined) throw problem
+  return form
+}
+
+/** The part's bytes, or `undefined` if there are more than the limit; reads to its end either way. */
+async function readPart(
+  { file }: MultipartFile,
+  limit: number
+): Promise<Uint8Array<SharedArrayBuffer> | undefined> {
+  const chunks: Uint8Array[] = []
+  let size = 0
+  for await (const chunk of file as AsyncIterable<Uint8Array>) {
+    size += chunk.byteLength
+    if (size <= limit) chunks.push(chunk)
+  }
+  if (size > limit) return undefined
+  const bytes = new Uint8Array(new SharedArrayBuffer(size))
+  let offset = 0
+  for (const chunk of chunks) {
+    bytes.set(chunk, offset)
+    offset += chunk.byteLength
+  }
+  return bytes
+}
+
+/** The parser's own errors carry no status or one that is not the contract's. */
+function translate(error: unknown): Error {
+  if (error instanceof PayloadError || error instanceof TooLargeError) return error
+  const code: unknown = error instanceof Error && 'code' in error ? error.code : undefined
+  if (code === 'FST_PARTS_LIMIT')
+    return new TooLargeError(`the form has more than ${MAX_PARTS} parts`)
+  if (code === 'FST_PROTO_VIOLATION') return new MalformedBodyError('a part has a forbidden name')
+  return new MalformedBodyError(error instanceof Error ? plain(error.message) : 'unreadable')
+}
+
+/** The parser's messages are fixed texts; anything else stays inside. */
+function plain(message: string): string {
+  return /^[\w .:,()'-]{1,120}$/.test(message) ? message : 'unreadable'
+}

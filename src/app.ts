@@ -1,0 +1,61 @@
+import { randomUUID } from 'node:crypto'
+import helmet from '@fastify/helmet'
+import Fastify, { type FastifyInstance, LogController } from 'fastify'
+import type { DestinationStream } from 'pino'
+import auth from '../plugins/auth.ts'
+import dispatcher from '../plugins/dispatcher.ts'
+import errors from '../plugins/errors.ts'
+import platforms from '../plugins/platforms.ts'
+import telemetry from '../plugins/telemetry.ts'
+import type { Config } from './config.ts'
+import { type Clock, systemClock } from './dispatch/clock.ts'
+import audienceRoutes from './routes/audience.ts'
+import healthRoutes from './routes/health.ts'
+import providerRoutes from './routes/providers.ts'
+import sessionRoutes from './routes/sessions.ts'
+
+export interface AppOptions {
+  /** Where log lines go; standard output by default. */
+  readonly logStream?: DestinationStream
+  readonly clock?: Clock
+  /** How long deliveries may go on after `close()`, in milliseconds. */
+  readonly closeWithinMs?: number
+}
+
+/** A whole upload must have arrived within this time. */
+const UPLOAD_DEADLINE_MS = 5 * 60_000
+const CLOSE_WITHIN_MS = 20_000
+/** A caller's own id of a request is used if it is nothing but an id. */
+const REQUEST_ID = /^[\w.:-]{1,64}$/
+
+/** Builds the service from its configuration, without listening. */
+export async function buildApp(config: Config, options: AppOptions = {}): Promise<FastifyInstance> {
+  const { logStream, clock = systemClock, closeWithinMs = CLOSE_WITHIN_MS } = options
+  const app = Fastify({
+    logger: { level: config.logLevel, ...(logStream !== undefined && { stream: logStream }) },
+    // Fastify's own lines hold addresses with their queries; spans stand for requests.
+    logController: new LogController({ disableRequestLogging: true }),
+    requestTimeout: UPLOAD_DEADLINE_MS,
+    bodyLimit: config.maxBodyBytes,
+    return503OnClosing: false,
+    requestIdHeader: false,
+    genReqId: ({ headers }) => {
+      const given = headers['x-request-id']
+      return typeof given === 'string' && REQUEST_ID.test(given) ? given : randomUUID()
+    }
+  })
+  app.addHook('onRequest', async (request, reply) => {
+    void reply.header('x-request-id', request.id)
+  })
+  await app.register(telemetry)
+  await app.register(errors)
+  await app.register(helmet)
+  await app.register(auth, { config })
+  await app.register(platforms, { config })
+  await app.register(dispatcher, { config, clock, closeWithinMs })
+  await app.register(audienceRoutes, { config })
+  await app.register(sessionRoutes)
+  await app.register(providerRoutes)
+  await app.register(healthRoutes)
+  return app
+}

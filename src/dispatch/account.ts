@@ -1,0 +1,53 @@
+import PQueue from 'p-queue'
+import type { ProviderLimits } from '../../providers/provider.ts'
+import type { Clock } from './clock.ts'
+
+/** The limits of one account at one platform, shared by all its tags. */
+export interface Account {
+  /** Deliveries under way: one waits here until it may run. */
+  readonly slots: PQueue
+  /** Runs one platform call as soon as the account's rates and pauses let it. */
+  call<T>(run: () => Promise<T>, signal: AbortSignal): Promise<T>
+  /** No further call starts within this time, in milliseconds. */
+  pause(forMs: number): void
+  close(): void
+}
+
+export function createAccount(
+  limits: ProviderLimits,
+  { slots, clock }: { readonly slots: number; readonly clock: Clock }
+): Account {
+  const inFlight = new PQueue({ concurrency: limits.requestsInFlight })
+  // Sliding windows: platforms count in windows of their own, so no period may hold too many.
+  const rates = limits.rates.map(
+    ({ requests, perMs }) => new PQueue({ intervalCap: requests, interval: perMs, strict: true })
+  )
+  const deliveries = new PQueue({ concurrency: slots })
+  let pausedUntil = 0
+
+  async function waitForTurn(signal: AbortSignal): Promise<void> {
+    // The longest window first: its wait must not be followed by a burst in a shorter one.
+    for (const rate of rates.toReversed()) await rate.add(() => undefined, { signal })
+    for (let left = pausedUntil - clock.now(); left > 0; left = pausedUntil - clock.now()) {
+      await clock.sleep(left, signal)
+    }
+  }
+
+  return {
+    slots: deliveries,
+    call: (run, signal) =>
+      inFlight.add(
+        async () => {
+          await waitForTurn(signal)
+          return run()
+        },
+        { signal }
+      ),
+    pause(forMs) {
+      pausedUntil = Math.max(pausedUntil, clock.now() + forMs)
+    },
+    close() {
+      for (const queue of [inFlight, deliveries, ...rates]) queue.clear()
+    }
+  }
+}

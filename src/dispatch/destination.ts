@@ -1,0 +1,97 @@
+import { type Context, SpanKind, type Tracer } from '@opentelemetry/api'
+import type { HttpClient, PlatformAnswer, PlatformCall } from '../../providers/http-client.ts'
+import type { Provider, ProviderContext, SegmentNotes } from '../../providers/provider.ts'
+import { type Account, createAccount } from './account.ts'
+import type { Clock } from './clock.ts'
+import { inSpan, traceHeaders } from './tracing.ts'
+
+/** A configured tag with the connections to its platform. */
+export interface Platform {
+  readonly provider: Provider
+  readonly tag: string
+  readonly variables: Readonly<Record<string, unknown>>
+  readonly client: HttpClient
+}
+
+/** A platform's tag together with its account's limits. */
+export interface Destination extends Platform {
+  readonly accountId: string
+  readonly account: Account
+}
+
+/** Deliveries under way at once, over all accounts. */
+const POOL_SIZE = 64
+
+/**
+ * Gives each account its own share of the pool, so that a hanging one cannot take the slots of
+ * another. Tags of one account share its limits.
+ */
+export function createDestinations(platforms: readonly Platform[], clock: Clock): Destination[] {
+  const keyOf = ({ provider, variables }: Platform) =>
+    `${provider.name}/${provider.accountId(variables)}`
+  const share = Math.max(1, Math.floor(POOL_SIZE / Math.max(1, new Set(platforms.map(keyOf)).size)))
+  const accounts = new Map<string, Account>()
+  return platforms.map((platform) => {
+    const limits = platform.provider.limits(platform.variables)
+    const key = keyOf(platform)
+    const account =
+      accounts.get(key) ??
+      createAccount(limits, { slots: Math.min(share, limits.requestsInFlight), clock })
+    accounts.set(key, account)
+    return { ...platform, account, accountId: platform.provider.accountId(platform.variables) }
+  })
+}
+
+export const destinationName = ({ provider, tag }: Pick<Destination, 'provider' | 'tag'>) =>
+  `${provider.name}/${tag}`
+
+export interface ContextOptions {
+  readonly tracer: Tracer
+  readonly clock: Clock
+  readonly signal: AbortSignal
+  /** Calls become children of its span. */
+  readonly parent: Context
+  readonly notes: SegmentNotes
+}
+
+/** What a provider's functions work with: calls within the account's limits, traced. */
+export function providerContext(
+  destination: Destination,
+  { tracer, clock, signal, parent, notes }: ContextOptions
+): ProviderContext {
+  const { provider, tag, account, client, variables } = destination
+
+  async function send(call: PlatformCall): Promise<PlatformAnswer> {
+    const attributes = {
+      'audience.provider': provider.name,
+      'audience.tag': tag,
+      'audience.operation': call.operation,
+      'http.request.method': call.method
+    }
+    return account.call(
+      () =>
+        inSpan(
+          tracer,
+          `${call.method} ${call.operation}`,
+          { parent, kind: SpanKind.CLIENT, attributes },
+          async (span, context) => {
+            const headers = { ...call.headers, ...traceHeaders(context) }
+            const answer = await client.send({ ...call, headers }, signal)
+            span.setAttribute('http.response.status_code', answer.status)
+            return answer
+          }
+        ),
+      signal
+    )
+  }
+
+  return {
+    variables,
+    signal,
+    notes,
+    send,
+    pauseAccount: (forMs) => account.pause(forMs),
+    sleep: (forMs) => clock.sleep(forMs, signal),
+    now: () => clock.now()
+  }
+}

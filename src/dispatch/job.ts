@@ -1,0 +1,94 @@
+import type { Attributes, Context } from '@opentelemetry/api'
+import type { Audience, Encoding, UploadResult } from '../../providers/provider.ts'
+import type { Delivery, DeliveryChange, Upload } from '../store/store.ts'
+import type { Destination } from './destination.ts'
+
+/** A delivery on its way. */
+export interface Job {
+  readonly destination: Destination
+  readonly upload: Upload
+  readonly audience: Audience
+  readonly encoding: () => Promise<Encoding>
+  /** The trace it belongs to. */
+  readonly parent: Context
+  /** Milliseconds since 1970. */
+  readonly giveUpAt: number
+  /** Resolved when a synchronous caller need not wait longer. */
+  readonly reported: PromiseWithResolvers<void>
+  delivery: Delivery
+  /** The segment was looked for again because its platform did not know it any more. */
+  resolvedAnew: boolean
+}
+
+export function toAudience(upload: Upload, { segmentName }: Delivery): Audience {
+  const { type, sessionId, sequence, totalBatches, totalUsers } = upload
+  return { segmentName, type, sessionId, sequence, totalBatches, totalUsers }
+}
+
+/** What a delivery starts from when its segment turns out to be another one. */
+export const NOTHING_SENT = {
+  acknowledgedBodies: 0,
+  sent: 0,
+  received: 0,
+  invalid: 0,
+  tickets: [],
+  warnings: []
+} as const satisfies DeliveryChange
+
+/** The delivery after its platform took one more body with this many users. */
+export function acknowledged(had: Delivery, users: number, result: UploadResult): DeliveryChange {
+  const { ticket, warnings = [], invalid = 0 } = result
+  // A platform that goes on with the work tells later how many it took.
+  const received = result.received ?? (ticket === undefined ? users : 0)
+  return {
+    acknowledgedBodies: had.acknowledgedBodies + 1,
+    sent: had.sent + users,
+    received: had.received + received,
+    invalid: had.invalid + invalid,
+    tickets: ticket === undefined ? had.tickets : [...had.tickets, ticket],
+    warnings: merged(had.warnings, warnings)
+  }
+}
+
+/** The delivery after its platform finished the work behind one ticket. */
+export function confirmed(had: Delivery, result: UploadResult): DeliveryChange {
+  return {
+    received: had.received + (result.received ?? 0),
+    invalid: had.invalid + (result.invalid ?? 0),
+    warnings: merged(had.warnings, result.warnings ?? [])
+  }
+}
+
+const merged = (had: readonly string[], more: readonly string[]) => [...new Set([...had, ...more])]
+
+/** Why there was nothing to send, e.g. `no usable user (no_identifier: 12)`. */
+export function noUsableUser(leftOut: Readonly<Record<string, number>>): string {
+  const reasons = Object.entries(leftOut).map(([reason, users]) => `${reason}: ${users}`)
+  return reasons.length === 0 ? 'no usable user' : `no usable user (${reasons.join(', ')})`
+}
+
+/** The upload as span attributes: counts and ids, no personal data. */
+export function uploadAttributes(upload: Upload): Attributes {
+  return {
+    'audience.name': upload.audienceName,
+    'audience.type': upload.type,
+    'audience.session_id': upload.sessionId,
+    'audience.batch.sequence': upload.sequence,
+    'audience.users': upload.users,
+    ...(upload.pullDate !== undefined && { 'audience.pull_date': upload.pullDate })
+  }
+}
+
+/** How a delivery stands, as span attributes. */
+export function deliveryAttributes({ destination, upload, delivery }: Job): Attributes {
+  return {
+    ...uploadAttributes(upload),
+    'audience.provider': destination.provider.name,
+    'audience.tag': destination.tag,
+    'audience.attempt': delivery.attempts,
+    'audience.state': delivery.state,
+    'audience.sent': delivery.sent,
+    'audience.received': delivery.received,
+    'audience.invalid': delivery.invalid
+  }
+}

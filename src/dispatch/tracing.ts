@@ -1,0 +1,60 @@
+import {
+  type Attributes,
+  type Context,
+  defaultTextMapSetter,
+  type Span,
+  SpanKind,
+  SpanStatusCode,
+  trace,
+  type Tracer
+} from '@opentelemetry/api'
+import { W3CTraceContextPropagator } from '@opentelemetry/core'
+import { ProviderError } from '../../providers/errors.ts'
+
+const propagator = new W3CTraceContextPropagator()
+
+export interface SpanOptions {
+  readonly parent: Context
+  readonly kind?: SpanKind
+  readonly attributes?: Attributes
+}
+
+/** Runs work inside a span that ends with it; a failure marks the span by its class, not its text. */
+export async function inSpan<T>(
+  tracer: Tracer,
+  name: string,
+  { parent, kind = SpanKind.INTERNAL, attributes = {} }: SpanOptions,
+  work: (span: Span, context: Context) => Promise<T>
+): Promise<T> {
+  const span = tracer.startSpan(name, { kind, attributes }, parent)
+  try {
+    return await work(span, trace.setSpan(parent, span))
+  } catch (error) {
+    span.setStatus({ code: SpanStatusCode.ERROR })
+    span.setAttribute('error.type', errorType(error))
+    throw error
+  } finally {
+    span.end()
+  }
+}
+
+/** The headers that make a call part of the trace. */
+export function traceHeaders(context: Context): Record<string, string> {
+  const headers: Record<string, string> = {}
+  propagator.inject(context, headers, defaultTextMapSetter)
+  return headers
+}
+
+function errorType(error: unknown): string {
+  if (error instanceof ProviderError) return error.errorClass
+  return error instanceof Error ? error.name : 'unknown'
+}
+
+/** What the log may know of an unexpected error: its type and where it was thrown, not its text. */
+export function faultOf(error: unknown): { type: string; at: string } {
+  if (!(error instanceof Error)) return { type: typeof error, at: '' }
+  const frames = (error.stack ?? '')
+    .split('\n')
+    .filter((line) => line.trimStart().startsWith('at '))
+  return { type: error.name, at: frames.map((line) => line.trim()).join('; ') }
+}

@@ -1,0 +1,117 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import type { FastifyRequest } from 'fastify'
+import form from '../../plugins/form.ts'
+import overload from '../../plugins/overload.ts'
+import { segmentName } from '../audience/segment-name.ts'
+import type { Config } from '../config.ts'
+import type { Destination } from '../dispatch/destination.ts'
+import { uploadAttributes } from '../dispatch/job.ts'
+import { NoUsersError, PayloadError, TooLargeError } from '../errors.ts'
+import type { Accepted, Target } from '../store/store.ts'
+import { syncAnswer } from './sync-answer.ts'
+import { readFields, readQuery, UploadQuery, type UploadQueryValues } from './upload-request.ts'
+
+/** Set aside for a body that does not tell its length. */
+const UNKNOWN_LENGTH_BYTES = 16 * 1024 * 1024
+
+/** `POST /audience`: takes one batch of customers for all platforms. */
+const routes: FastifyPluginAsyncTypebox<{ config: Config }> = async (app, { config }) => {
+  const { dispatcher, store, workers } = app
+  const { maxBodyBytes, maxUsers } = config
+  await app.register(overload, { maxBodyBytes })
+  await app.register(form, {
+    maxBodyBytes,
+    fields: ['name', 'type', 'batch', 'users'],
+    largeField: 'users'
+  })
+
+  /** Reads, checks and accepts an upload; whatever is wrong with it ends here. */
+  async function receive(request: FastifyRequest, query: UploadQueryValues) {
+    const { name, type, batch, users } = readFields(await request.readForm())
+    const read = await workers.read({ users, maxUsers })
+    if ('problem' in read) throw refusal(read, maxUsers)
+    const segment = segmentName(name, {
+      prefix: config.segmentPrefix,
+      disablePrefix: query.disablePrefix
+    })
+    const accepted = await store.accept(
+      {
+        owner: request.keyName,
+        sessionId: batch.sessionId,
+        sequence: batch.sequence,
+        totalBatches: batch.totalBatches,
+        totalUsers: batch.totalUsers,
+        pullDate: batch.pullDate ?? undefined,
+        audienceName: name.trim(),
+        segmentName: segment,
+        type,
+        users: read.count,
+        ignoredFields: read.ignoredFields,
+        defaultCountry: query.defaultCountry,
+        contentHash: read.contentHash
+      },
+      query.destinations.map((destination) => toTarget(destination, segment))
+    )
+    return { accepted, users }
+  }
+
+  /** Starts the deliveries; the upload's room in memory is free again once they have ended. */
+  function deliver(
+    request: FastifyRequest,
+    { upload, toRun }: Accepted,
+    users: Uint8Array,
+    release: () => void
+  ): void {
+    request.describe(uploadAttributes(upload))
+    if (dispatcher.destinations.length === 0) {
+      request.log.warn('no provider is configured: nothing to do')
+    }
+    void dispatcher
+      .submit({ upload, deliveries: toRun, users, parent: request.traceContext })
+      .finally(release)
+  }
+
+  app.post('/audience', { schema: { querystring: UploadQuery } }, async (request, reply) => {
+    const query = readQuery(request.query, config, dispatcher.destinations)
+    const length = Number(request.headers['content-length'] ?? UNKNOWN_LENGTH_BYTES)
+    const release = app.uploadBudget.reserve(Math.min(length, maxBodyBytes))
+    const { accepted, users } = await receive(request, query).catch((error: unknown) => {
+      release()
+      throw error
+    })
+    deliver(request, accepted, users, release)
+
+    void reply.header('location', `/audience/sessions/${accepted.upload.sessionId}`)
+    if (accepted.duplicate) void reply.header('x-duplicate', 'true')
+    if (!query.sync) return { success: true }
+    const ids = accepted.deliveries.map(({ id }) => id)
+    const { status, body } = syncAnswer(await dispatcher.wait(ids, config.syncTimeoutMs))
+    return reply.code(status).send(body)
+  })
+}
+
+export default routes
+
+function toTarget({ provider, tag, variables, accountId }: Destination, segment: string): Target {
+  return {
+    provider: provider.name,
+    tag,
+    accountId,
+    segmentName: provider.storedName(segment, variables)
+  }
+}
+
+type Refused = { readonly kind: 'payload' | 'empty' | 'too_many'; readonly problem: string }
+
+function refusal({ kind, problem }: Refused, maxUsers: number): Error {
+  switch (kind) {
+    case 'empty':
+      return new NoUsersError()
+    case 'too_many':
+      return new TooLargeError(
+        `the field "users" is over the limit of ${maxUsers} users (AUDIENCE_MAX_USERS)`
+      )
+    case 'payload':
+      return new PayloadError(`${problem}.`)
+  }
+}

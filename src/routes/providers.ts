@@ -1,0 +1,81 @@
+import { type FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { Type } from 'typebox'
+import type { CheckProblem } from '../../providers/provider.ts'
+import type { Destination } from '../dispatch/destination.ts'
+import { toLastError } from '../dispatch/retry.ts'
+import { PayloadError } from '../errors.ts'
+
+const Query = Type.Object({ check: Type.Optional(Type.String()) })
+
+export interface CheckResult {
+  readonly ok: boolean
+  readonly checkedAt: string
+  readonly problems: readonly CheckProblem[]
+}
+
+const CACHED_MS = 60_000
+
+/** `GET /providers`: what is configured, and with `check=true` whether it works. */
+const routes: FastifyPluginAsyncTypebox = async (app) => {
+  const { dispatcher } = app
+  const cache = new Map<
+    Destination,
+    { readonly until: number; readonly result: Promise<CheckResult> }
+  >()
+
+  function check(destination: Destination): Promise<CheckResult> {
+    const cached = cache.get(destination)
+    if (cached !== undefined && cached.until > Date.now()) return cached.result
+    const result = dispatcher
+      .check(destination)
+      .catch((error: unknown): CheckProblem[] => [toLastError(error)])
+      .then((problems) => ({
+        ok: problems.length === 0,
+        checkedAt: new Date().toISOString(),
+        problems
+      }))
+    cache.set(destination, { until: Date.now() + CACHED_MS, result })
+    return result
+  }
+
+  app.get('/providers', { schema: { querystring: Query } }, async (request) => {
+    const { check: wanted = 'false' } = request.query
+    if (!['true', 'false', '1', '0', ''].includes(wanted)) {
+      throw new PayloadError('The query parameter "check" must be true, false, 1 or 0.')
+    }
+    const withCheck = wanted !== 'false' && wanted !== '0'
+    const providers = await Promise.all(
+      dispatcher.destinations.map(async (destination) => ({
+        ...describe(destination),
+        ...(withCheck && { check: await check(destination) })
+      }))
+    )
+    return { providers }
+  })
+
+  app.addHook('onReady', () => {
+    void Promise.all(
+      dispatcher.destinations.map(async (destination) => {
+        const { ok, problems } = await check(destination)
+        const { provider, tag } = destination
+        if (!ok) app.log.warn({ provider: provider.name, tag, problems }, 'provider check failed')
+      })
+    )
+  })
+}
+
+export default routes
+
+/** Everything that may be known of a tag; its variables may not. */
+function describe({ provider, tag, accountId, variables }: Destination) {
+  return {
+    provider: provider.name,
+    title: provider.title,
+    tag,
+    accountId,
+    identifiers: provider.identifiers,
+    limits: provider.limits(variables),
+    minimumAudienceSize: provider.minimumAudienceSize,
+    matchingLatencyHours: provider.matchingLatencyHours
+  }
+}

@@ -1,0 +1,173 @@
+import type { FieldCount, FieldReport } from '../audience/report.ts'
+import type { Delivery, DeliveryState, Session, Upload } from '../store/store.ts'
+
+type Counts = Readonly<Record<string, number>>
+
+/** The state of several deliveries together is the first of these that one of them is in. */
+const BY_URGENCY: readonly DeliveryState[] = [
+  'held',
+  'retrying',
+  'sending',
+  'queued',
+  'confirming',
+  'failed',
+  'delivered'
+]
+const IN_PROGRESS: ReadonlySet<DeliveryState> = new Set(BY_URGENCY.slice(0, 5))
+
+/** Sequences listed as missing at most: a session may announce any number of batches. */
+const MAX_MISSING_LISTED = 1_000
+
+/** A session as its owner sees it: what arrived here, and what happened to it at each platform. */
+export function sessionStatus({ uploads, deliveries }: Session) {
+  const [first] = uploads
+  const latest = uploads.at(-1)
+  if (first === undefined || latest === undefined) throw new Error('a session without uploads')
+  const batches = batchesOf(uploads, latest.totalBatches)
+  return {
+    sessionId: first.sessionId,
+    audience: first.audienceName,
+    type: first.type,
+    state: sessionState(deliveries, batches.missing.length > 0),
+    batches,
+    users: { received: usersOf(uploads), total: latest.totalUsers },
+    ...(latest.pullDate !== undefined && { pullDate: latest.pullDate }),
+    warnings: [...uploadWarnings(uploads), ...deliveryWarnings(deliveries)],
+    report: {
+      fields: addReports(uploads.flatMap(({ report }) => report ?? [])),
+      ignoredFields: addCounts(uploads.map(({ ignoredFields }) => ignoredFields))
+    },
+    destinations: destinationsOf(deliveries)
+  }
+}
+
+/** `receiving` means that everything is done but batches are still to come. */
+function sessionState(deliveries: readonly Delivery[], isIncomplete: boolean) {
+  if (deliveries.some(({ state }) => IN_PROGRESS.has(state))) return 'sending'
+  if (deliveries.some(({ state }) => state === 'failed')) return 'failed'
+  return isIncomplete ? 'receiving' : 'delivered'
+}
+
+/** Sequences count from 1, or from 0 once a 0 was seen. */
+function firstSequence(uploads: readonly Upload[]): 0 | 1 {
+  return uploads.some(({ sequence }) => sequence === 0) ? 0 : 1
+}
+
+function batchesOf(uploads: readonly Upload[], total: number) {
+  const received = new Set(uploads.map(({ sequence }) => sequence))
+  const base = firstSequence(uploads)
+  const missing: number[] = []
+  for (let next = base; next < base + total && missing.length < MAX_MISSING_LISTED; next += 1) {
+    if (!received.has(next)) missing.push(next)
+  }
+  return { received: [...received].toSorted((a, b) => a - b), missing, total }
+}
+
+/** A batch that was sent again with other content counts once, as it was sent last. */
+function usersOf(uploads: readonly Upload[]): number {
+  const last = new Map(uploads.map(({ sequence, users }) => [sequence, users]))
+  return [...last.values()].reduce((sum, users) => sum + users, 0)
+}
+
+function uploadWarnings(uploads: readonly Upload[]): string[] {
+  const differing = (['totalBatches', 'totalUsers', 'pullDate', 'audienceName', 'type'] as const)
+    .filter((field) => new Set(uploads.map((upload) => upload[field])).size > 1)
+    .map((field) => `${field} differs between batches`)
+  const again = uploads
+    .filter(({ replacesSequence }) => replacesSequence)
+    .map(({ sequence }) => `sequence ${sequence} was sent again with other content`)
+  const base = firstSequence(uploads)
+  const beyond = uploads
+    .filter(({ sequence, totalBatches }) => sequence >= base + totalBatches)
+    .map(({ sequence }) => `sequence ${sequence} is beyond totalBatches`)
+  return [...new Set([...differing, ...again, ...beyond])]
+}
+
+function deliveryWarnings(deliveries: readonly Delivery[]): string[] {
+  if (deliveries.length === 0) return ['no provider is configured: nothing was sent']
+  const all = deliveries.flatMap(({ provider, tag, warnings }) =>
+    warnings.map((warning) => `${provider}/${tag}: ${warning}`)
+  )
+  return [...new Set(all)]
+}
+
+function destinationsOf(deliveries: readonly Delivery[]) {
+  const groups = Map.groupBy(deliveries, ({ provider, tag, segmentName }) =>
+    JSON.stringify([provider, tag, segmentName])
+  )
+  return [...groups.values()].flatMap((group) => {
+    const [first] = group
+    return first === undefined ? [] : [destinationOf(first, group)]
+  })
+}
+
+function destinationOf(first: Delivery, group: readonly Delivery[]) {
+  const add = (value: (delivery: Delivery) => number) =>
+    group.reduce((sum, delivery) => sum + value(delivery), 0)
+  const leftOutBy = addCounts(group.map(({ leftOut }) => leftOut))
+  const nextAttempts = group.flatMap(({ nextAttemptAt }) => nextAttemptAt ?? [])
+  return {
+    provider: first.provider,
+    tag: first.tag,
+    segment: first.segmentName,
+    segmentId: group.findLast(({ segmentId }) => segmentId !== undefined)?.segmentId ?? null,
+    state: BY_URGENCY.find((state) => group.some((delivery) => delivery.state === state)),
+    deliveries: countStates(group),
+    users: {
+      sent: add(({ sent }) => sent),
+      received: add(({ received }) => received),
+      invalid: add(({ invalid }) => invalid),
+      leftOut: Object.values(leftOutBy).reduce((sum, users) => sum + users, 0)
+    },
+    leftOutBy,
+    notes: addCounts(group.map(({ notes }) => notes)),
+    attempts: Math.max(...group.map(({ attempts }) => attempts)),
+    nextAttemptAt:
+      nextAttempts.length === 0 ? null : new Date(Math.min(...nextAttempts)).toISOString(),
+    lastError: group.findLast(({ lastError }) => lastError !== undefined)?.lastError ?? null
+  }
+}
+
+function countStates(group: readonly Delivery[]): Record<DeliveryState, number> {
+  const count = (wanted: DeliveryState) => group.filter(({ state }) => state === wanted).length
+  return {
+    queued: count('queued'),
+    sending: count('sending'),
+    retrying: count('retrying'),
+    held: count('held'),
+    confirming: count('confirming'),
+    delivered: count('delivered'),
+    failed: count('failed')
+  }
+}
+
+function addCounts(all: readonly Counts[]): Record<string, number> {
+  const sums: Record<string, number> = {}
+  for (const [name, count] of all.flatMap(Object.entries<number>)) {
+    sums[name] = (sums[name] ?? 0) + count
+  }
+  return sums
+}
+
+const NO_VALUES: FieldCount = { given: 0, usable: 0, unusable: 0, hashed: 0 }
+
+function addReports(reports: readonly FieldReport[]): FieldReport {
+  const add = (field: keyof FieldReport) =>
+    reports.reduce<FieldCount>(
+      (sum, { [field]: more }) => ({
+        given: sum.given + more.given,
+        usable: sum.usable + more.usable,
+        unusable: sum.unusable + more.unusable,
+        hashed: sum.hashed + more.hashed
+      }),
+      NO_VALUES
+    )
+  return {
+    email: add('email'),
+    phone: add('phone'),
+    firstName: add('firstName'),
+    lastName: add('lastName'),
+    country: add('country'),
+    postalCode: add('postalCode')
+  }
+}

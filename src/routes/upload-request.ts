@@ -1,0 +1,130 @@
+import { Type, type Static } from 'typebox'
+import type { Form } from '../../plugins/form.ts'
+import { isCountryCode } from '../audience/country.ts'
+import { parseBatch } from '../audience/parse-batch.ts'
+import type { AudienceType, Batch } from '../audience/schemas.ts'
+import type { Config } from '../config.ts'
+import type { Destination } from '../dispatch/destination.ts'
+import { PayloadError } from '../errors.ts'
+
+/** Query parameters of `POST /audience`, as text; unknown ones are ignored. */
+export const UploadQuery = Type.Object({
+  disablePrefix: Type.Optional(Type.String()),
+  sync: Type.Optional(Type.String()),
+  channels: Type.Optional(Type.String()),
+  defaultCountry: Type.Optional(Type.String())
+})
+
+export interface UploadQueryValues {
+  readonly disablePrefix: boolean
+  readonly sync: boolean
+  readonly defaultCountry: string | undefined
+  readonly destinations: readonly Destination[]
+}
+
+/** @throws PayloadError naming the parameter. */
+export function readQuery(
+  query: Static<typeof UploadQuery>,
+  config: Config,
+  destinations: readonly Destination[]
+): UploadQueryValues {
+  return {
+    disablePrefix: readBoolean('disablePrefix', query.disablePrefix),
+    sync: readBoolean('sync', query.sync),
+    defaultCountry: readCountry(query.defaultCountry) ?? config.defaultCountry,
+    destinations: readChannels(query.channels, destinations)
+  }
+}
+
+const BOOLEANS: ReadonlyMap<string, boolean> = new Map([
+  ['true', true],
+  ['1', true],
+  ['', true],
+  ['false', false],
+  ['0', false]
+])
+
+function readBoolean(name: string, text: string | undefined): boolean {
+  if (text === undefined) return false
+  const value = BOOLEANS.get(text)
+  if (value === undefined) {
+    throw new PayloadError(`The query parameter "${name}" must be true, false, 1 or 0.`)
+  }
+  return value
+}
+
+function readCountry(text: string | undefined): string | undefined {
+  if (text === undefined) return undefined
+  const code = text.toUpperCase()
+  if (!isCountryCode(code)) {
+    throw new PayloadError(
+      'The query parameter "defaultCountry" must be an ISO 3166-1 alpha-2 code.'
+    )
+  }
+  return code
+}
+
+/** `facebook` means all its tags, `facebook/eu-shop` one of them. */
+function readChannels(
+  text: string | undefined,
+  destinations: readonly Destination[]
+): readonly Destination[] {
+  if (text === undefined) return destinations
+  const channels = text.split(',').map((channel) => channel.trim())
+  const named = (channel: string) =>
+    destinations.filter(
+      ({ provider, tag }) => provider.name === channel || `${provider.name}/${tag}` === channel
+    )
+  const unknown = channels.findIndex((channel) => named(channel).length === 0)
+  if (unknown >= 0) {
+    throw new PayloadError(
+      `The query parameter "channels" names at position ${unknown + 1} what is not configured here.`
+    )
+  }
+  const wanted = new Set(channels.flatMap(named))
+  return destinations.filter((destination) => wanted.has(destination))
+}
+
+export interface UploadFields {
+  /** Trimmed, unless the segment is to have exactly this name. */
+  readonly name: string
+  readonly type: AudienceType
+  readonly batch: Batch
+  readonly users: Uint8Array<SharedArrayBuffer>
+}
+
+/** Longest audience name, in characters: the longest that a platform here can store is 128. */
+const MAX_NAME_CHARACTERS = 255
+
+/** @throws PayloadError naming the field. */
+export function readFields(form: Form): UploadFields {
+  const name = textOf(form, 'name')
+  if (name === undefined || name.trim() === '') {
+    throw new PayloadError('The field "name" is missing.')
+  }
+  if (name.length > MAX_NAME_CHARACTERS) {
+    throw new PayloadError(`The field "name" is longer than ${MAX_NAME_CHARACTERS} characters.`)
+  }
+  if (/\p{Cc}/u.test(name)) throw new PayloadError('The field "name" has control characters.')
+  const type = textOf(form, 'type') ?? 'custom'
+  if (type !== 'custom' && type !== 'primary') {
+    throw new PayloadError('The field "type" must be "custom" or "primary".')
+  }
+  const batchText = textOf(form, 'batch')
+  if (batchText === undefined) throw new PayloadError('The field "batch" is missing.')
+  const outcome = parseBatch(batchText)
+  if ('problem' in outcome) throw new PayloadError(`${outcome.problem}.`)
+  const users = form.get('users')
+  if (users === undefined) throw new PayloadError('The field "users" is missing.')
+  return { name, type, batch: outcome.batch, users }
+}
+
+function textOf(form: Form, field: string): string | undefined {
+  const bytes = form.get(field)
+  if (bytes === undefined) return undefined
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes)
+  } catch {
+    throw new PayloadError(`The field "${field}" is not valid UTF-8.`)
+  }
+}
