@@ -31,7 +31,7 @@ const PLUS = /^[^\p{L}\d]*\+/u
 const LEADING_PUNCTUATION = /^[^\p{L}\d]+/u
 const DOUBLE_ZERO = /^[^\p{L}\d]*00/u
 /** Trunk zero shown in brackets: `+44 (0)20 7946 0958`. */
-const BRACKETED_ZERO = /\(\s*0\s*\)/g
+const BRACKETED_ZERO = /\(\s*0\s*\)/
 /**
  * Prefixes before the ten digits of a Mexican number until August 2019 (Instituto Federal de
  * Telecomunicaciones, dialling plan): `+52 1` and `044`, `045` for mobiles, `01` for the rest.
@@ -55,17 +55,24 @@ function beginsWithCallingCode(value: string, region: CountryCode): boolean {
   return value.replace(SEPARATORS, '').startsWith(getCountryCallingCode(region))
 }
 
+/** `00` in place of `+`, and bare digits that begin with the calling code of the user's country. */
+function* internationalReadings(value: string, region: CountryCode | undefined): Generator<string> {
+  if (DOUBLE_ZERO.test(value)) yield value.replace(DOUBLE_ZERO, '+')
+  if (region && beginsWithCallingCode(value, region)) {
+    yield `+${value.replace(LEADING_PUNCTUATION, '')}`
+  }
+}
+
 /**
  * Every way to read a number, the likeliest first. `00` is the international prefix of most of the
- * world, and is also written by people in countries where it is another (`011`, `0011`, `010`).
- * Bare digits that begin with the calling code of the user's country are read as international
- * first: the national reading would make a landline of area 04915 of the German mobile
- * `4915112345678`.
+ * world, and people write it in countries where it is another (`011`, `0011`, `010`). Bare digits
+ * with the calling code come before the national reading, which would make a landline of area 04915
+ * of the German mobile `4915112345678`.
  */
 function* readings(value: string, region: CountryCode | undefined): Generator<string> {
-  if (DOUBLE_ZERO.test(value)) yield value.replace(DOUBLE_ZERO, '+')
-  if (region && beginsWithCallingCode(value, region))
-    yield `+${value.replace(LEADING_PUNCTUATION, '')}`
+  // A zero in brackets is no part of the number, but in Italy, where only it gives a valid landline.
+  if (BRACKETED_ZERO.test(value)) yield* readings(value.replace(BRACKETED_ZERO, ''), region)
+  yield* internationalReadings(value, region)
   yield value
   if (region === 'MX' || value.startsWith('+52')) yield value.replace(FORMER_MEXICAN_PREFIX, '+52')
 }
@@ -80,16 +87,15 @@ function parse(value: string, region: CountryCode | undefined): Phone | undefine
 
 /**
  * A phone number as people write it -> E.164, if Google's libphonenumber (full metadata) holds it to
- * be a valid number, else both parts are `''`. National numbers are read in the region of `country` (ISO 3166-1 alpha-2,
- * `''` if unknown). Extensions are dropped.
+ * be a valid number, else both parts are `''`. National numbers are read in the region of `country`
+ * (ISO 3166-1 alpha-2, `''` if unknown). Extensions are dropped.
  */
 export function parsePhone(value: string, country: string): Phone {
   const text = unwrap(value)
   if (FILLER.test(text.replace(SEPARATORS, ''))) return NO_PHONE
   const region = supportedRegion(country)
   for (const reading of readings(text, region)) {
-    // The zero is no part of the number but in Italy, where only the second try is valid.
-    const phone = parse(reading.replace(BRACKETED_ZERO, ''), region) ?? parse(reading, region)
+    const phone = parse(reading, region)
     if (phone) return phone
   }
   return NO_PHONE

@@ -4,13 +4,17 @@
  */
 const INVISIBLE = /\p{Cf}+/gu
 
+/** Most values: nothing in them is invisible or has several encodings. */
+const PRINTABLE_ASCII = /^[ -~]*$/
+
 /** Text as its author meant it: without invisible characters and outer white space. */
 export function clean(value: string): string {
-  return value.replace(INVISIBLE, '').trim()
+  return (PRINTABLE_ASCII.test(value) ? value : value.replace(INVISIBLE, '')).trim()
 }
 
 /** Lower case in Unicode's composed form (NFC), so that `É` and `E` + accent give the same bytes. */
 export function lower(value: string): string {
+  if (PRINTABLE_ASCII.test(value)) return value.toLowerCase()
   return value.normalize('NFC').toLowerCase().normalize('NFC')
 }
 
