@@ -86,7 +86,7 @@ function encodeBody(columns: readonly Column[], rows: readonly number[]): Encode
     schema: columns.map(({ key }) => key),
     data: rows.map((row) => columns.map(({ cellOf }) => cellOf(row)))
   }
-  return { payload: Buffer.from(JSON.stringify(payload)), users: rows.length }
+  return { payload: new TextEncoder().encode(JSON.stringify(payload)), users: rows.length }
 }
 
 function chunks<T>(items: readonly T[], size: number): T[][] {
