@@ -77,7 +77,7 @@ export async function uploadProfiles(
   const refused = body.users - accepted
   const ticket = JSON.stringify({ list: listId, jobs, refused } satisfies Ticket)
   if (refused === 0) return { ticket }
-  return { ticket, warnings: [`${refused} profiles refused before the import`] }
+  return { ticket, warnings: [`profiles refused before the import: ${refused}`] }
 }
 
 function postJob(
@@ -223,5 +223,5 @@ async function importErrors(
       }
     }
   }
-  return [...counts].map(([code, times]) => `${times} profiles failed in the import: ${code}`)
+  return [...counts].map(([code, times]) => `profiles failed in the import (${code}): ${times}`)
 }
