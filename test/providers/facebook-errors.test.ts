@@ -9,6 +9,7 @@ import type { Audience } from '../../providers/provider.ts'
 import type { Sandbox } from '../../providers/sandbox.ts'
 import { createMembers } from '../../src/audience/members.ts'
 import { providerContext } from '../support/provider-context.ts'
+import { form, startService } from '../support/service.ts'
 
 const audience: Audience = {
   segmentName: 'blotout_VIP',
@@ -193,6 +194,36 @@ test('every error of the platform becomes its class, in our own words', async (t
       error
     )
   }
+})
+
+test('a synchronous caller hears of every error in these words, unless a retry mends it', async (t) => {
+  const sandbox = await facebook.sandbox()
+  t.teardown(() => sandbox.close())
+  const service = await startService(t, { sandboxes: [sandbox] })
+  let sessionId = 0
+  const post = async () => {
+    sessionId += 1
+    const batch = { sessionId, sequence: 1, totalBatches: 1, totalUsers: 1 }
+    const { status, body } = await service.post(form({ batch }), '?sync=true')
+    const text = JSON.stringify(body).replace(/\d{4}-\d\d-\d\dT[\d:.]+Z/, '<time>')
+    return { status, body: JSON.parse(text) as unknown }
+  }
+  for (const [error, [code, errorClass, message]] of Object.entries(classes)) {
+    const reason = `facebook/default: ${message}${code && ` (fbtrace_id Axyz) (${code})`}`
+    const isRetried = errorClass === 'transient' || errorClass === 'rate_limited'
+    const failed = isRetried ? `${reason}; retried until <time>` : reason
+
+    if (isRetried || errorClass === 'not_found') {
+      sandbox.failNext({ error, times: 1, path: '/users' })
+      t.strictSame(await post(), { status: 200, body: { success: true } }, `${error} once`)
+    }
+    if (errorClass === 'not_found') continue
+    sandbox.failNext({ error, times: isRetried ? 3 : 1, path: '/users' })
+    t.strictSame(await post(), { status: 400, body: { success: false, errors: [failed] } }, error)
+    await service.settled(sessionId)
+  }
+  const { segments } = sandbox.state() as { segments: unknown[] }
+  t.equal(segments.length, 1, 'and no error made a second audience')
 })
 
 test('whole families of codes have one class', async (t) => {
