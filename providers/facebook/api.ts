@@ -27,7 +27,7 @@ const ListedAudience = Type.Object({
   id: Id,
   name: Type.Optional(Type.String()),
   subtype: Type.Optional(Type.String()),
-  time_updated: Type.Optional(Count),
+  time_updated: Type.Optional(Type.Unknown()),
   is_value_based: Type.Optional(Type.Unknown())
 })
 type ListedAudience = Static<typeof ListedAudience>
@@ -73,9 +73,9 @@ export async function findSegment(
 }
 
 async function* listAudiences(subtype: string, context: Context): AsyncGenerator<ListedAudience> {
-  let [limit, ...smaller] = PAGE_SIZES as readonly number[]
+  let size = 0
   let after: string | undefined
-  do {
+  for (;;) {
     const answer = await send(context, {
       method: 'GET',
       operation: 'customaudiences.list',
@@ -83,14 +83,14 @@ async function* listAudiences(subtype: string, context: Context): AsyncGenerator
       path: `/act_${accountId(context.variables)}/customaudiences`,
       query: {
         fields: 'id,name,subtype,time_updated,is_value_based',
-        limit: String(limit),
+        limit: String(PAGE_SIZES[size]),
         ...(after !== undefined && { after }),
         // Undocumented beyond its name: without it, primary audiences may not be listed.
         ...(subtype === 'PRIMARY' && { fetch_primary_audience: 'true' })
       }
     })
-    if (smaller.length > 0 && asksForLessData(answer)) {
-      ;[limit, ...smaller] = smaller
+    if (size < PAGE_SIZES.length - 1 && asksForLessData(answer)) {
+      size += 1
       continue
     }
     const { data, paging } = readAs(AudiencePage, answer, 'account', context)
@@ -101,7 +101,7 @@ async function* listAudiences(subtype: string, context: Context): AsyncGenerator
     const cursor = paging.cursors?.after
     if (cursor === undefined || cursor === after) throw unexpected(answer)
     after = cursor
-  } while (true)
+  }
 }
 
 /**
@@ -219,8 +219,9 @@ function subtypeOf({ type }: Audience, { variables }: Context): 'CUSTOM' | 'PRIM
   return type === 'primary' ? variables.primarySubtype : 'CUSTOM'
 }
 
+/** Seconds since 1970; 0 where Meta does not tell, as it only decides between equal names. */
 function updatedAt({ time_updated: seconds }: ListedAudience): number {
-  return Number(seconds ?? 0)
+  return Number(seconds) || 0
 }
 
 /** `is_value_based` can be set when an audience is created and never changed. */
