@@ -31,23 +31,30 @@ const DIGITS: Readonly<Record<string, number>> = {
   UA: 5
 }
 
-const ZIP = /^(\d{3,5})(?:[ -]?\d{4})?$/
+/** ZIP and, if given, the four digits more. */
+const ZIP = /^(\d{3,5})(?:[ -]?(\d{4}))?$/
 const ZIP_PLUS_4_WITHOUT_DASH = /^\d{7,9}$/
-const BRITISH = /^([a-z]{1,2}\d[a-z\d]?|gir)(?:(\d)(?:[a-z]{2})?)?$/
+/** Outward code and sector, then what follows in a full postcode; `GIR 0AA` is a bank's own. */
+const BRITISH = /^([a-z]{1,2}\d[a-z\d]?|gir)(?:(\d)(?:[a-z]{2})?)?$/i
+/** The country before the code, as in `D-10115` and `LV-1010`. */
+const COUNTRY_PREFIX = /^[A-Z]{1,2}-(?=\d)/
+const NOT_OF_A_CODE = /[^\p{L}\p{N}]+/gu
 
 function isUsable(code: string): boolean {
-  const letters = code.replace(/[^\p{L}\p{N}]/gu, '')
-  return letters.length >= 2 && letters.length <= 10 && /\d/.test(letters) && !/^0+$/.test(letters)
-}
-
-function zipCode(code: string): string {
-  if (ZIP_PLUS_4_WITHOUT_DASH.test(code)) return code.padStart(9, '0').slice(0, 5)
-  return ZIP.exec(code)?.[1]?.padStart(5, '0') ?? ''
+  return code.length >= 2 && code.length <= 10 && /\d/.test(code)
 }
 
 function withLostZeros(code: string, country: string): string {
   const digits = DIGITS[country] ?? 0
   return /^\d+$/.test(code) && code.length >= digits - 2 ? code.padStart(digits, '0') : code
+}
+
+/** `37221-3312`; digits lost in front are zeros (`2134` is Boston's `02134`). */
+function plainZip(code: string): string {
+  const digits = ZIP_PLUS_4_WITHOUT_DASH.test(code) ? code.padStart(9, '0') : code
+  const [, zip, plus4] = ZIP.exec(digits) ?? []
+  if (zip === undefined) return ''
+  return zip.padStart(5, '0') + (plus4 === undefined ? '' : `-${plus4}`)
 }
 
 /**
@@ -56,21 +63,22 @@ function withLostZeros(code: string, country: string): string {
  */
 export function plainPostalCode(value: string, country: string): string {
   const code = clean(value).normalize('NFKC').toUpperCase().replace(/\s+/g, ' ')
-  if (!isUsable(code)) return ''
-  if (!ZIP_CODE_COUNTRIES.has(country)) return withLostZeros(code, country)
-  const zip = zipCode(code)
-  return zip === '' || code.length > 5 ? zip && code : zip
+  const compact = code.replace(NOT_OF_A_CODE, '')
+  if (!isUsable(compact) || /^0+$/.test(compact)) return ''
+  if (country === 'GB') return BRITISH.test(compact) ? code : ''
+  return ZIP_CODE_COUNTRIES.has(country) ? plainZip(code) : withLostZeros(code, country)
 }
 
 /**
- * A postal code as Meta matches it: lower case, no white space, five digits in the United States,
- * elsewhere cut at the first dash as Meta's own libraries do; whole in the United Kingdom.
+ * A postal code as Meta matches it: lower case, without white space, cut at the first dash (five
+ * digits in the United States), whole in the United Kingdom. (Meta, "Customer information
+ * parameters"; the cut in all countries is that of its capi-param-builder.)
  */
 export function normalizePostalCodeFull(value: string, country: string): string {
-  const code = plainPostalCode(value, country).toLowerCase()
-  if (ZIP_CODE_COUNTRIES.has(country)) return zipCode(code)
-  const compact = (code.split('-')[0] ?? '').replace(/[^\p{L}\p{N}]/gu, '')
-  return country === 'GB' && !BRITISH.test(compact) ? '' : compact
+  const plain = plainPostalCode(value, country)
+  const code = country === 'GB' ? plain : plain.replace(COUNTRY_PREFIX, '').replace(/-.*/, '')
+  const compact = code.replace(NOT_OF_A_CODE, '').toLowerCase()
+  return isUsable(compact) ? compact : ''
 }
 
 /**
@@ -79,6 +87,5 @@ export function normalizePostalCodeFull(value: string, country: string): string 
  */
 export function normalizePostalCode(value: string, country: string): string {
   const code = normalizePostalCodeFull(value, country)
-  if (country !== 'GB') return code
-  return code.replace(BRITISH, '$1$2')
+  return country === 'GB' ? code.replace(BRITISH, '$1$2') : code
 }
