@@ -17,6 +17,8 @@ declare module 'fastify' {
 export interface DispatcherPluginOptions {
   readonly config: Config
   readonly clock: Clock
+  /** Worker threads that somebody else closes; by default the service has its own. */
+  readonly workers?: Workers | undefined
   /** How long deliveries may go on after the service was told to stop, in milliseconds. */
   readonly closeWithinMs: number
 }
@@ -25,9 +27,9 @@ const HOUR_MS = 3_600_000
 
 /** The store, the worker threads and the pool in which deliveries run. */
 export default fp<DispatcherPluginOptions>(
-  async (app, { config, clock, closeWithinMs }) => {
+  async (app, { config, clock, closeWithinMs, workers: shared }) => {
     const store = createMemoryStore({ keepSettledMs: config.dedupHours * HOUR_MS })
-    const workers = createWorkers()
+    const workers = shared ?? createWorkers()
     const dispatcher = createDispatcher({
       platforms: app.platforms,
       store,
@@ -47,7 +49,7 @@ export default fp<DispatcherPluginOptions>(
     app.addHook('onClose', async () => {
       const left = await dispatcher.close(closeWithinMs)
       if (left > 0) app.log.error({ deliveries: left }, 'closed before these were delivered')
-      await workers.close()
+      if (shared === undefined) await workers.close()
     })
   },
   { name: 'dispatcher', fastify: '5.x', dependencies: ['platforms', 'telemetry'] }

@@ -54,10 +54,9 @@ function methodsAt(app: FastifyInstance, url: string): string[] {
 function translate(error: FastifyError): FastifyError {
   if (ours.has(error.code)) return error
   if (error.validation !== undefined) {
-    const problems = error.validation.map(
-      ({ instancePath, message }) => `${instancePath.slice(1)} ${message}`
-    )
-    return new PayloadError(problems.join(', '))
+    // Parameters are texts, checked further where they are read: only a repeated one is no text.
+    const name = error.validation[0]?.instancePath.slice(1) ?? ''
+    return new PayloadError(`The query parameter "${name}" must be given once.`)
   }
   switch (error.statusCode) {
     case 401:

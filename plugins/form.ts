@@ -84,8 +84,10 @@ async function collect(request: FastifyRequest, options: FormOptions): Promise<F
   const form = new Map<string, Uint8Array<SharedArrayBuffer>>()
   // The first problem is told after the whole body was read: until then the caller does not listen.
   let problem: Error | undefined
+  let parts = 0
   for await (const part of request.parts()) {
     if (part.type !== 'file') throw new MalformedBodyError('a part is not readable')
+    parts += 1
     const name = part.fieldname
     if (!options.fields.includes(name) || problem !== undefined) {
       await readPart(part, 0)
@@ -102,6 +104,7 @@ async function collect(request: FastifyRequest, options: FormOptions): Promise<F
     }
   }
   if (problem !== undefined) throw problem
+  if (parts === 0) throw new MalformedBodyError('the form is empty')
   return form
 }
 
@@ -128,7 +131,8 @@ async function readPart(
 
 /** The parser's own errors carry no status or one that is not the contract's. */
 function translate(error: unknown): Error {
-  if (error instanceof PayloadError || error instanceof TooLargeError) return error
+  const own = [MalformedBodyError, PayloadError, TooLargeError]
+  if (error instanceof Error && own.some((Own) => error instanceof Own)) return error
   const code: unknown = error instanceof Error && 'code' in error ? error.code : undefined
   if (code === 'FST_PARTS_LIMIT')
     return new TooLargeError(`the form has more than ${MAX_PARTS} parts`)

@@ -9,6 +9,7 @@ import platforms from '../plugins/platforms.ts'
 import telemetry from '../plugins/telemetry.ts'
 import type { Config } from './config.ts'
 import { type Clock, systemClock } from './dispatch/clock.ts'
+import type { Workers } from './dispatch/workers.ts'
 import audienceRoutes from './routes/audience.ts'
 import healthRoutes from './routes/health.ts'
 import providerRoutes from './routes/providers.ts'
@@ -18,6 +19,8 @@ export interface AppOptions {
   /** Where log lines go; standard output by default. */
   readonly logStream?: DestinationStream
   readonly clock?: Clock
+  /** Worker threads shared with others, who close them. */
+  readonly workers?: Workers
   /** How long deliveries may go on after `close()`, in milliseconds. */
   readonly closeWithinMs?: number
 }
@@ -30,7 +33,7 @@ const REQUEST_ID = /^[\w.:-]{1,64}$/
 
 /** Builds the service from its configuration, without listening. */
 export async function buildApp(config: Config, options: AppOptions = {}): Promise<FastifyInstance> {
-  const { logStream, clock = systemClock, closeWithinMs = CLOSE_WITHIN_MS } = options
+  const { logStream, clock = systemClock, closeWithinMs = CLOSE_WITHIN_MS, workers } = options
   const app = Fastify({
     logger: { level: config.logLevel, ...(logStream !== undefined && { stream: logStream }) },
     // Fastify's own lines hold addresses with their queries; spans stand for requests.
@@ -52,7 +55,7 @@ export async function buildApp(config: Config, options: AppOptions = {}): Promis
   await app.register(helmet)
   await app.register(auth, { config })
   await app.register(platforms, { config })
-  await app.register(dispatcher, { config, clock, closeWithinMs })
+  await app.register(dispatcher, { config, clock, closeWithinMs, workers })
   await app.register(audienceRoutes, { config })
   await app.register(sessionRoutes)
   await app.register(providerRoutes)

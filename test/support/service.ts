@@ -6,6 +6,7 @@ import type { Sandbox } from '../../providers/sandbox.ts'
 import { buildApp } from '../../src/app.ts'
 import { type Config, loadConfig, type Tag } from '../../src/config.ts'
 import type { Clock } from '../../src/dispatch/clock.ts'
+import { createWorkers, type Workers } from '../../src/dispatch/workers.ts'
 import { instantClock } from './clock.ts'
 
 export interface ServiceOptions {
@@ -59,7 +60,7 @@ export async function startService(t: Test, options: ServiceOptions = {}): Promi
   })
   const app = await buildApp(
     { ...config, port: 0, tags: [...config.tags, ...configured], ...options.config },
-    { clock, closeWithinMs: 0, logStream }
+    { clock, closeWithinMs: 0, logStream, workers: (sharedWorkers ??= createWorkers()) }
   )
   const url = await app.listen({ host: config.host, port: 0 })
   t.teardown(() => app.close())
@@ -95,6 +96,9 @@ export async function startService(t: Test, options: ServiceOptions = {}): Promi
   }
 }
 
+/** Starting a worker thread takes longer than most tests: one pool serves a whole test file. */
+let sharedWorkers: Workers | undefined
+
 const NO_FILE = { AUDIENCE_CONFIG: '' }
 
 /** Goes through the service's own configuration, so that defaults and checks are the real ones. */
@@ -113,8 +117,8 @@ function toTag(path: string, variables: Readonly<Record<string, unknown>>): Tag 
 }
 
 export interface FormFields {
-  readonly name?: string
-  readonly type?: string
+  readonly name?: string | undefined
+  readonly type?: string | undefined
   readonly batch?: unknown
   readonly users?: unknown
 }
