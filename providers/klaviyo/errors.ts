@@ -39,6 +39,8 @@ const MEANINGS: Readonly<Record<number, readonly [ErrorClass, string]>> = {
   413: ['invalid', 'the request is larger than Klaviyo takes'],
   429: ['rate_limited', 'Klaviyo takes no more calls for now']
 }
+/** For a list that is gone, a 400 that points at it is as likely as a 404: neither is documented. */
+const LIST_GONE = ['not_found', 'Klaviyo no longer has the list'] as const
 const OTHER_REFUSAL = ['invalid', 'Klaviyo refuses the request'] as const
 const NO_USABLE_ANSWER = ['transient', 'Klaviyo gave no usable answer'] as const
 
@@ -46,7 +48,7 @@ const NO_USABLE_ANSWER = ['transient', 'Klaviyo gave no usable answer'] as const
 export function toProviderError(answer: PlatformAnswer): ProviderError {
   const { status } = answer
   const errors = readErrors(answer)
-  const [errorClass, message] = meaning(status, errors !== undefined)
+  const [errorClass, message] = meaning(status, errors)
   const code = codeOf(errors?.[0]?.code)
   const waitMs = status === 429 ? retryAfterMs(answer) : undefined
   return new ProviderError(errorClass, message, {
@@ -56,13 +58,21 @@ export function toProviderError(answer: PlatformAnswer): ProviderError {
   })
 }
 
-function meaning(status: number, isFromKlaviyo: boolean): readonly [ErrorClass, string] {
+function meaning(
+  status: number,
+  errors: readonly PlatformError[] | undefined
+): readonly [ErrorClass, string] {
   // Bot protection in front of the API answers 403 with an HTML page (`cf-mitigated: challenge`),
   // seen from cloud hosts: klaviyo/klaviyo-api-python issue 84.
-  if (status === 403 && !isFromKlaviyo) return NO_USABLE_ANSWER
+  if (status === 403 && errors === undefined) return NO_USABLE_ANSWER
+  if (status === 400 && errors?.some(pointsAtList)) return LIST_GONE
   const known = MEANINGS[status]
   if (known !== undefined) return known
   return status >= 400 && status < 500 ? OTHER_REFUSAL : NO_USABLE_ANSWER
+}
+
+function pointsAtList(error: PlatformError): boolean {
+  return pointerOf(error).startsWith('/data/relationships/lists')
 }
 
 /** A code is a word; anything else could be text with somebody's data in it. */

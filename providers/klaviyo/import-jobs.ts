@@ -177,21 +177,18 @@ async function getJob(id: string, context: KlaviyoContext): Promise<Job> {
     query: { include: 'lists', 'fields[list]': 'name' }
   } as const
   const answer = await send(jobCall, context)
-  // The segment is not what is missing, so it must not be resolved anew.
-  if (answer.status === 404) {
-    throw new ProviderError(
-      'invalid',
-      'the import job is no longer known, its outcome is unclear',
-      {
-        status: 404
-      }
-    )
-  }
+  if (answer.status === 404) throw lost()
   return readAnswer(Job, answer).data
 }
 
 function cancelled(): ProviderError {
   return new ProviderError('invalid', 'the import job was cancelled at Klaviyo')
+}
+
+/** Not `not_found`: it is not the list that is gone, and another one would be of no help. */
+function lost(): ProviderError {
+  const message = 'the import job is no longer known, its outcome is unclear'
+  return new ProviderError('invalid', message, { status: 404 })
 }
 
 const failedCount = (job: Job | undefined) => job?.attributes.failed_count ?? 0

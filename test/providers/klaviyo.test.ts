@@ -8,6 +8,7 @@ import { createMembers } from '../../src/audience/members.ts'
 import type { EncodedBody } from '../../providers/provider.ts'
 import type { Fault, Sandbox, SandboxRequest } from '../../providers/sandbox.ts'
 import { providerContext } from '../support/provider-context.ts'
+import { BATCH, form, startService } from '../support/service.ts'
 
 const NAME = 'blotout_VIP'
 const LISTS = '/api/lists'
@@ -363,14 +364,14 @@ test('halving is bounded, and what was taken until then counts', async (t) => {
 test('a refusal that is not about profiles is not repaired', async (t) => {
   const { sandbox, context } = await setup(t)
   const [id] = await createLists(context, [NAME])
-  const sources = [
-    { pointer: '/data/relationships/lists/data/0/id' },
-    { pointer: '/data/type' },
-    { parameter: 'fields[profile-bulk-import-job]' },
-    { header: 'revision' },
-    { pointer: '/data/attributes/profilesdata/1/' }
-  ]
-  for (const source of sources) {
+  const cases = [
+    [{ pointer: '/data/relationships/lists/data/0/id' }, 'not_found'],
+    [{ pointer: '/data/type' }, 'invalid'],
+    [{ parameter: 'fields[profile-bulk-import-job]' }, 'invalid'],
+    [{ header: 'revision' }, 'invalid'],
+    [{ pointer: '/data/attributes/profilesdata/1/' }, 'invalid']
+  ] as const
+  for (const [source, expected] of cases) {
     const body = {
       errors: [
         {
@@ -383,7 +384,7 @@ test('a refusal that is not about profiles is not repaired', async (t) => {
     sandbox.failNext({ times: 1, answer: { status: 400, body } })
     const calls = sandbox.requests.length
     const { errorClass } = await failure(klaviyo.upload(bodyOf(ana, ben), audience, id, context))
-    t.equal(errorClass, 'invalid', JSON.stringify(source))
+    t.equal(errorClass, expected, JSON.stringify(source))
     t.equal(sandbox.requests.length, calls + 1)
   }
 })
@@ -413,7 +414,7 @@ const answers: [
 ][] = [
   ['invalid', 'invalid', '400/invalid', INVALID],
   ['invalid_phone', 'invalid', '400/invalid', INVALID],
-  ['invalid_list', 'invalid', '400/invalid', INVALID],
+  ['invalid_list', 'not_found', '400/invalid', 'Klaviyo no longer has the list'],
   ['not_authenticated', 'auth', '401/not_authenticated', KEY],
   ['authentication_failed', 'auth', '401/authentication_failed', KEY],
   ['permission_denied', 'permission', '403/permission_denied', SCOPES],
@@ -459,6 +460,52 @@ test('every error of the platform gets its class, its code and our own words', a
     const created = await failure(klaviyo.createSegment(audience, context))
     t.strictSame([found.errorClass, created.errorClass], [errorClass, errorClass], error)
   }
+})
+
+/** One of each class. */
+const TYPICAL_ERRORS = [
+  'invalid',
+  'authentication_failed',
+  'permission_denied',
+  'gone',
+  'not_found',
+  'throttled',
+  'challenge'
+]
+
+test('every class of error reaches the caller of POST /audience in our own words', async (t) => {
+  const { sandbox, context } = await setup(t)
+  await createLists(context, ['blotout_High_Value_Customers'])
+  const service = await startService(t, { sandboxes: [sandbox] })
+  let sessionId = 0
+  const post = async () => {
+    sessionId += 1
+    const { status, body } = await service.post(
+      form({ batch: { ...BATCH, sessionId } }),
+      '?sync=true'
+    )
+    await service.settled(sessionId)
+    const text = JSON.stringify(body).replace(/retried until [\dT:.-]+Z/, 'retried until <time>')
+    return { status, body: JSON.parse(text) as unknown }
+  }
+  const taken = { status: 200, body: { success: true } }
+  const typical = answers.filter(([error]) => TYPICAL_ERRORS.includes(error))
+  t.equal(new Set(typical.map(([, errorClass]) => errorClass)).size, 7)
+  for (const [error, errorClass, platformCode, message] of typical) {
+    const isRetried = errorClass === 'transient' || errorClass === 'rate_limited'
+    const isResolvedAnew = errorClass === 'not_found'
+    const fault = { error, method: 'POST', path: JOBS }
+    if (isRetried || isResolvedAnew) {
+      sandbox.failNext({ ...fault, times: 1 })
+      t.strictSame(await post(), taken, `${error} once`)
+    }
+    const reason = `klaviyo/default: ${message} (${platformCode})`
+    const errors = [isRetried ? `${reason}; retried until <time>` : reason]
+    sandbox.failNext({ ...fault, times: isRetried ? 3 : isResolvedAnew ? 2 : 1 })
+    t.strictSame(await post(), { status: 400, body: { success: false, errors } }, error)
+  }
+  t.strictSame(membersOf(sandbox), [[{ email: 'jane@example.com' }]])
+  t.strictSame(stateOf(sandbox).forbiddenCalls, [])
 })
 
 test('answers that are not of the documented form are told apart', async (t) => {
@@ -624,6 +671,38 @@ test('a job ends as the platform says', async (t) => {
   })
   sandbox.failNext({ times: 1, error: 'throttled' })
   t.match(await failure(follow()), { errorClass: 'rate_limited', waitMs: 3_000 })
+})
+
+test('the status of a session tells how the import ended', async (t) => {
+  const { sandbox } = await setup(t)
+  const service = await startService(t, { sandboxes: [sandbox] })
+  sandbox.failNext(jobAnswer({ status: 'processing' }))
+  sandbox.failNext(jobAnswer({ status: 'complete', failed_count: 1 }))
+  const errors = [{ attributes: { code: 'invalid', original_payload: ana } }]
+  sandbox.failNext({
+    times: 1,
+    path: 'import-errors',
+    answer: { status: 200, body: { data: errors } }
+  })
+  const users = [...emails(3), { email: 'U0@shop.example' }, { phone: '+4915112345678' }]
+  const posted = await service.post(
+    form({ users, batch: { ...BATCH, totalUsers: 5 } }),
+    '?sync=true'
+  )
+  t.strictSame(posted.body, { success: true })
+  t.match(await service.settled(BATCH.sessionId), {
+    destinations: [
+      {
+        provider: 'klaviyo',
+        tag: 'default',
+        segment: 'blotout_High_Value_Customers',
+        segmentId: stateOf(sandbox).segments[0]?.id,
+        state: 'delivered',
+        users: { sent: 3, received: 2, invalid: 1, leftOut: 2 }
+      }
+    ]
+  })
+  t.notMatch(service.log(), /shop\.example|851234567|15112345678/)
 })
 
 test('a ticket of another provider and an upload without list are refused', async (t) => {
