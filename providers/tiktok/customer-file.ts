@@ -1,0 +1,248 @@
+import { hash } from 'node:crypto'
+import { Type, type Static } from 'typebox'
+import { Value } from 'typebox/value'
+import { FormData } from 'undici'
+import { cleanMessage, ProviderError } from '../errors.ts'
+import type { Audience, EncodedBody, UploadResult } from '../provider.ts'
+import {
+  describeAudience,
+  findAudience,
+  isExpired,
+  post,
+  type AudienceDetails,
+  type Context
+} from './api.ts'
+
+/** TikTok makes no Customer File audience of less, and lets none shrink below it. */
+const MINIMUM_ENTRIES = 1_000
+
+/** Matching takes TikTok hours; the next file waits for its end. */
+const PROCESSING_WAIT_MS = 60_000
+
+/** How long a new audience may be missing from TikTok's own lists. */
+const SETTLING_MS = 10 * 60_000
+
+/** How long the first batches of a session wait for the others, and are then remembered. */
+const COLLECTING_MS = 24 * 3_600_000
+const REMEMBERED_MS = 2 * COLLECTING_MS
+
+const CALCULATE_TYPE = 'MULTIPLE_TYPES'
+
+const Id = Type.Union([Type.String(), Type.Integer()])
+
+/** The reference names it one way, one public client reads the other. */
+const Created = Type.Union([
+  Type.Object({ custom_audience_id: Id }),
+  Type.Object({ audience_id: Id })
+])
+
+const Uploaded = Type.Object({ file_path: Type.String() })
+
+/** A file at TikTok that is in no audience yet. Its ticket is the MD5 of what it holds. */
+const WaitingFile = Type.Object({
+  ticket: Type.String(),
+  path: Type.String(),
+  entries: Type.Integer()
+})
+
+const Session = Type.Object({
+  startedAt: Type.Integer(),
+  sequences: Type.Array(Type.Integer()),
+  waiting: Type.Array(WaitingFile)
+})
+type Session = Static<typeof Session>
+
+/** What is kept per account and segment. */
+const Notes = Type.Object({
+  created: Type.Optional(Type.Object({ id: Type.String(), at: Type.Integer() })),
+  sessions: Type.Record(Type.String(), Session)
+})
+type Notes = Static<typeof Notes>
+
+/**
+ * Uploads one file and appends it to the audience. Where there is no audience yet, files wait at
+ * TikTok (the result has a ticket) until those of the session hold enough to create one.
+ * @throws ProviderError `transient` while TikTok still works on an earlier file; `invalid` with the
+ * session's last batch where all of them are too few.
+ */
+export async function addFile(
+  body: EncodedBody,
+  audience: Audience,
+  segmentId: string | undefined,
+  context: Context
+): Promise<UploadResult> {
+  const audienceId = await readyAudience(segmentId, context)
+  const ticket = hash('md5', body.payload)
+  const session = await collect(body, ticket, audience, context)
+  if (audienceId !== undefined) return append(audienceId, session, audience, context)
+  if (countEntries(session) < MINIMUM_ENTRIES) {
+    assertIncomplete(session, audience)
+    return { ticket }
+  }
+  // It may have come to be meanwhile: by hand, or by a creation whose answer was lost.
+  const appeared = await readyAudience(await findAudience(audience, context), context)
+  return appeared === undefined
+    ? create(session, audience, context)
+    : append(appeared, session, audience, context)
+}
+
+/**
+ * `undefined` while the session's files still wait for more.
+ * @throws ProviderError `invalid` where no more will come.
+ */
+export function confirmFile(
+  ticket: string,
+  audience: Audience,
+  context: Context
+): UploadResult | undefined {
+  const session = readNotes(context).sessions[audience.sessionId]
+  if (session === undefined) {
+    throw new ProviderError('invalid', 'the collected files are no longer known: send them again')
+  }
+  if (!session.waiting.some((file) => file.ticket === ticket)) return {}
+  assertIncomplete(session, audience)
+  if (context.now() - session.startedAt > COLLECTING_MS) throw tooFew(session, audience)
+  return undefined
+}
+
+/** The id of the audience once it takes a file; `undefined` where there is none. */
+async function readyAudience(
+  segmentId: string | undefined,
+  context: Context
+): Promise<string | undefined> {
+  const { created, sessions } = readNotes(context)
+  const id = segmentId ?? created?.id
+  if (id === undefined) return undefined
+  const details = await describeAudience(id, context)
+  if (details !== undefined && !isExpired(details, context.now())) {
+    assertReady(details)
+    return id
+  }
+  if (id === created?.id) {
+    if (context.now() - created.at < SETTLING_MS) throw stillProcessing()
+    context.notes.set({ sessions })
+  }
+  throw new ProviderError('not_found', 'TikTok does not have the audience any more')
+}
+
+function assertReady({ error_msg, calculate_type, is_valid }: AudienceDetails): void {
+  if (error_msg != null && error_msg !== '') {
+    throw new ProviderError('invalid', `TikTok reports: ${cleanMessage(error_msg)}`)
+  }
+  // All files of an audience must be of its own type; single types are named after their hash.
+  if (calculate_type != null && /_(SHA256|MD5)$/.test(calculate_type)) {
+    throw new ProviderError(
+      'invalid',
+      `the audience of this name takes ${calculate_type} only: rename or delete it`
+    )
+  }
+  if (is_valid !== true) throw stillProcessing()
+}
+
+function stillProcessing(): ProviderError {
+  return new ProviderError('transient', 'TikTok still works on the audience', {
+    waitMs: PROCESSING_WAIT_MS
+  })
+}
+
+/** Uploads the file and notes it; the session with this file in it. */
+async function collect(
+  body: EncodedBody,
+  ticket: string,
+  { sessionId, sequence }: Audience,
+  context: Context
+): Promise<Session> {
+  const path = await uploadFile(body.payload, ticket, context)
+  const now = context.now()
+  const known = readNotes(context).sessions[sessionId]
+  const session = {
+    startedAt: known?.startedAt ?? now,
+    sequences: [...new Set([...(known?.sequences ?? []), sequence])],
+    waiting: [
+      ...(known?.waiting ?? []).filter((file) => file.ticket !== ticket),
+      { ticket, path, entries: body.users }
+    ]
+  }
+  noteSession(sessionId, session, context)
+  return session
+}
+
+async function uploadFile(
+  payload: Uint8Array<ArrayBuffer>,
+  md5: string,
+  context: Context
+): Promise<string> {
+  const form = new FormData()
+  form.append('advertiser_id', context.variables.advertiserId)
+  form.append('calculate_type', CALCULATE_TYPE)
+  form.append('file_signature', md5)
+  form.append('file', new Blob([payload], { type: 'text/csv' }), 'audience.csv')
+  const { data } = await post(context, '/dmp/custom_audience/file/upload/', form, Uploaded)
+  return data.file_path
+}
+
+async function create(
+  session: Session,
+  { segmentName, sessionId }: Audience,
+  context: Context
+): Promise<UploadResult> {
+  const body = JSON.stringify({
+    advertiser_id: context.variables.advertiserId,
+    custom_audience_name: segmentName,
+    file_paths: session.waiting.map(({ path }) => path),
+    calculate_type: CALCULATE_TYPE
+  })
+  const { data, warnings } = await post(context, '/dmp/custom_audience/create/', body, Created)
+  const id = 'custom_audience_id' in data ? data.custom_audience_id : data.audience_id
+  context.notes.set({ ...readNotes(context), created: { id: String(id), at: context.now() } })
+  noteSession(sessionId, { ...session, waiting: [] }, context)
+  return { warnings }
+}
+
+async function append(
+  audienceId: string,
+  session: Session,
+  { sessionId }: Audience,
+  context: Context
+): Promise<UploadResult> {
+  const body = JSON.stringify({
+    advertiser_id: context.variables.advertiserId,
+    custom_audience_id: audienceId,
+    // Left out it would be REPLACE, which throws away what other batches brought.
+    action: 'APPEND',
+    file_paths: session.waiting.map(({ path }) => path)
+  })
+  const { warnings } = await post(context, '/dmp/custom_audience/update/', body, Type.Unknown())
+  noteSession(sessionId, { ...session, waiting: [] }, context)
+  return { warnings }
+}
+
+/** @throws ProviderError `invalid` where every batch of the session was seen. */
+function assertIncomplete(session: Session, audience: Audience): void {
+  if (session.sequences.length >= audience.totalBatches) throw tooFew(session, audience)
+}
+
+function tooFew(session: Session, { totalBatches }: Audience): ProviderError {
+  return new ProviderError(
+    'invalid',
+    `TikTok makes a customer file audience from ${MINIMUM_ENTRIES} users up; the session has ${countEntries(session)} in ${session.sequences.length} of ${totalBatches} batches: send more or set the route to stream`
+  )
+}
+
+function countEntries({ waiting }: Session): number {
+  return waiting.reduce((sum, { entries }) => sum + entries, 0)
+}
+
+function readNotes(context: Context): Notes {
+  const notes = context.notes.get()
+  return Value.Check(Notes, notes) ? notes : { sessions: {} }
+}
+
+function noteSession(sessionId: number, session: Session, context: Context): void {
+  const { sessions, ...rest } = readNotes(context)
+  const all: Notes['sessions'] = { ...sessions, [sessionId]: session }
+  const remembered = Object.entries(all).filter(
+    ([, { startedAt }]) => context.now() - startedAt < REMEMBERED_MS
+  )
+  context.notes.set({ ...rest, sessions: Object.fromEntries(remembered) })
+}
