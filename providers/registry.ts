@@ -1,6 +1,7 @@
 import { facebook } from './facebook/index.ts'
 import { klaviyo } from './klaviyo/index.ts'
 import type { Provider } from './provider.ts'
+import { tiktok } from './tiktok/index.ts'
 
 /** Every platform this service knows: a new one is its folder and one line here. */
-export const providers: readonly Provider[] = [facebook, klaviyo]
+export const providers: readonly Provider[] = [facebook, tiktok, klaviyo]
