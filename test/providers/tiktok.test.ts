@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { test, type Test } from 'tap'
 import { Value } from 'typebox/value'
 import { ProviderError } from '../../providers/errors.ts'
@@ -49,17 +49,17 @@ const london: User = { phone: '+44 (0)20 7946 0958' }
 
 async function start(t: Test, changes: Partial<TikTokVariables> = {}, timeoutMs = 5_000) {
   const sandbox = await tiktok.sandbox()
-  const { context, close } = providerContext(sandbox, { ...settings, ...changes }, { timeoutMs })
+  const under = providerContext(sandbox, { ...settings, ...changes }, { timeoutMs })
   t.teardown(async () => {
-    await close()
+    await under.close()
     await sandbox.close()
   })
-  return { sandbox, context }
+  return { sandbox, context: under.context }
 }
 
 function encode(members: Members | readonly User[], changes: Partial<TikTokVariables> = {}) {
-  const columns = 'size' in members ? members : createMembers(members)
-  return tiktok.encode(columns, audience, { ...settings, ...changes })
+  const asMembers = 'size' in members ? members : createMembers(members)
+  return tiktok.encode(asMembers, audience, { ...settings, ...changes })
 }
 
 const text = ({ payload }: EncodedBody) => new TextDecoder().decode(payload)
@@ -158,9 +158,10 @@ test('the account is the advertiser, apart for each route; limits follow the rou
   })
 })
 
+const stream = (name: string) => tiktok.storedName(name, settings)
+const file = (name: string) => tiktok.storedName(name, { ...settings, route: 'file' })
+
 test('a stored name is what TikTok keeps: 67 characters and dots when streamed, 128 of a file', async (t) => {
-  const stream = (name: string) => tiktok.storedName(name, settings)
-  const file = (name: string) => tiktok.storedName(name, { ...settings, route: 'file' })
   t.equal(stream('a'.repeat(70)), 'a'.repeat(70))
   t.equal(stream('a'.repeat(71)), `${'a'.repeat(67)}...`)
   t.equal(stream(`${'a'.repeat(66)}😀${'b'.repeat(10)}`), `${'a'.repeat(66)}...`)
@@ -175,6 +176,8 @@ test('a stored name is what TikTok keeps: 67 characters and dots when streamed, 
   )
 })
 
+const placeholderCell = (id: string) => `{"id":"${id}","audience_ids":["@AUDIENCE_ID@"]}`
+
 test('a streamed body holds a row a user, an empty object for what is missing', async (t) => {
   const { bodies, leftOut, notes } = encode([
     jane,
@@ -184,9 +187,8 @@ test('a streamed body holds a row a user, an empty object for what is missing', 
     {},
     { email: 'janedoe@gmail.com', phone: '+37493828222', firstName: 'Jane' }
   ])
-  const cell = (id: string) => `{"id":"${id}","audience_ids":["@AUDIENCE_ID@"]}`
   t.same(bodies.map(text), [
-    `[${cell(JANE)},${cell(ARMENIA)}],\n[${cell(LOCAL_PLAIN)},{}],\n[{},${cell(LONDON)}]`
+    `[${placeholderCell(JANE)},${placeholderCell(ARMENIA)}],\n[${placeholderCell(LOCAL_PLAIN)},{}],\n[{},${placeholderCell(LONDON)}]`
   ])
   t.same(
     bodies.map(({ users }) => users),
@@ -262,7 +264,7 @@ test('bodies end at batchSize rows and never tear a user apart', async (t) => {
   ])
 })
 
-test('whatever the users and settings, every distinct hash is sent and everybody is accounted for', async (t) => {
+test('whatever the users and settings, every distinct hash is sent and everybody is accounted for', async () => {
   const hash = fc.integer({ min: 0, max: 12 }).map((n) => (n === 0 ? '' : hex(n)))
   const user = fc.tuple(hash, hash, hash, hash).map(([email, stripped, phone, digits]) => ({
     email,
@@ -332,6 +334,9 @@ test('whatever the users and settings, every distinct hash is sent and everybody
   )
 })
 
+const post = (path: string, sent: object) => ({ method: 'POST', path, query: {}, body: sent })
+const cell = (hash: string) => ({ id: hash, audience_ids: [FIRST_ID] })
+
 test('find, create and upload are exactly the calls of the reference', async (t) => {
   const { sandbox, context } = await start(t)
   t.equal(await tiktok.findSegment(audience, context), undefined)
@@ -347,10 +352,13 @@ test('find, create and upload are exactly the calls of the reference', async (t)
     query: { advertiser_id: ADVERTISER, page: '1', page_size: '100' },
     body: undefined
   }
-  const post = (path: string, sent: object) => ({ method: 'POST', path, query: {}, body: sent })
-  const cell = (hash: string) => ({ id: hash, audience_ids: [FIRST_ID] })
   t.same(
-    sandbox.requests.map(({ headers: _, ...request }) => request),
+    sandbox.requests.map(({ method, path, query, body: sent }) => ({
+      method,
+      path,
+      query,
+      body: sent
+    })),
     [
       find,
       post('/open_api/v1.3/segment/audience/', {
@@ -795,12 +803,12 @@ test('the sandbox refuses what TikTok refuses', async (t) => {
   t.same(await call('/segment/audience/', { ...segment, action: 'delete' }), [200, 40002])
   t.same(await call('/segment/audience/', segment, { 'content-type': 'text/plain' }), [200, 40002])
 
-  const cell = { id: JANE, audience_ids: [id] }
+  const entry = { id: JANE, audience_ids: [id] }
   const mapping = {
     advertiser_ids: [ADVERTISER],
     action: 'add',
     id_schema: ['EMAIL_SHA256'],
-    batch_data: [[cell]]
+    batch_data: [[entry]]
   }
   const map = (changes: object) => call('/segment/mapping/', { ...mapping, ...changes })
   const byRow = (row: readonly object[]) => map({ batch_data: [row] })
@@ -812,13 +820,13 @@ test('the sandbox refuses what TikTok refuses', async (t) => {
   t.same(await map({ id_schema: ['EMAIL_SHA256', 'EMAIL_SHA256'] }), [200, 40002])
   t.same(await map({ id_schema: ['EMAIL_SHA256', 'PHONE_SHA256'] }), [200, 40002])
   t.same(await map({ batch_data: [] }), [200, 40002])
-  t.same(await map({ batch_data: Array.from({ length: 1001 }, () => [cell]) }), [200, 40002])
+  t.same(await map({ batch_data: Array.from({ length: 1001 }, () => [entry]) }), [200, 40002])
   t.same(await map({ padding: ' '.repeat(1_000_000) }), [200, 40002])
   t.same(await byRow([{}]), [200, 40002])
-  t.same(await byRow([{ ...cell, id: JANE.toUpperCase() }]), [200, 40002])
-  t.same(await byRow([{ ...cell, id: 'janedoe@gmail.com' }]), [200, 40002])
-  t.same(await byRow([{ ...cell, audience_ids: [7_300_000_000] }]), [200, 40002])
-  t.same(await byRow([{ ...cell, audience_ids: ['7300000000000000999'] }]), [200, 40007])
+  t.same(await byRow([{ ...entry, id: JANE.toUpperCase() }]), [200, 40002])
+  t.same(await byRow([{ ...entry, id: 'janedoe@gmail.com' }]), [200, 40002])
+  t.same(await byRow([{ ...entry, audience_ids: [7_300_000_000] }]), [200, 40002])
+  t.same(await byRow([{ ...entry, audience_ids: ['7300000000000000999'] }]), [200, 40007])
 
   const state = () => sandbox.state() as { segments: { id: string; members: object[] }[] }
   t.same(state().segments[0]?.members, [{ EMAIL_SHA256: [JANE] }])
