@@ -132,15 +132,19 @@ export function loadConfig(env: Environment, providers: readonly Provider[]): Co
   }
 }
 
+/** A wrong setting becomes a problem and its default, so that the others are still checked. */
 function readSettings(env: Environment, problems: string[]): Settings {
   const given = Object.entries(Settings.properties).flatMap(([name, schema]) => {
     const text = env[name]
-    return text === undefined || text === '' ? [] : [[name, fromText(schema, text)]]
+    if (text === undefined || text === '') return []
+    const value = fromText(schema, text)
+    const found = problemsOf(schema, value, dotted(name))
+    problems.push(...found)
+    return found.length > 0 ? [] : [[name, value]]
   })
   const settings: unknown = Value.Default(Settings, Object.fromEntries(given))
-  if (Value.Check(Settings, settings)) return settings
-  problems.push(...problemsOf(Settings, settings, dotted('')))
-  return Value.Create(Settings)
+  Value.Assert(Settings, settings)
+  return settings
 }
 
 /** Text of the environment in the type that the schema asks for; left as it is if it is not that. */

@@ -76,12 +76,7 @@ test('what is no form, or a broken one, is refused in the words of the contract'
       'Multipart: Boundary not found'
     ],
     ['no end', type, [FIELDS], 'Unexpected end of multipart data'],
-    [
-      'torn inside a part',
-      type,
-      [FIELDS.slice(0, -10)],
-      'Unexpected end of multipart data'
-    ],
+    ['torn inside a part', type, [FIELDS.slice(0, -10)], 'Unexpected end of multipart data'],
     ['nothing of the form', type, ['hello'], 'Unexpected end of multipart data'],
     ['an empty body', { ...type, 'content-length': '0' }, [], 'the form is empty'],
     [
@@ -138,7 +133,10 @@ test('a missing, doubled or wrong field is named with what is wrong about it', a
     [batch({ totalBatches: undefined }), 'batch.totalBatches is missing.'],
     [batch({ pullDate: '2026-02-30' }), 'batch.pullDate must be a calendar date like 2026-01-31.'],
     [form({ users: undefined }), 'The field "users" is missing.'],
-    [form({ users: '[{"email":"jane@example.com"}' }), 'users is not valid JSON (line 1, column 30).'],
+    [
+      form({ users: '[{"email":"jane@example.com"}' }),
+      'users is not valid JSON (line 1, column 30).'
+    ],
     [form({ users: { email: 'jane@example.com' } }), 'users must be an array.'],
     [form({ users: [{}, 'jane'] }), 'users[1] must be an object.'],
     [form({ users: [{ email: 7 }] }), 'users[0].email must be a string.'],

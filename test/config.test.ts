@@ -1,0 +1,168 @@
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { test, type Test } from 'tap'
+import { providers } from '../providers/registry.ts'
+import { ConfigError, loadConfig } from '../src/config.ts'
+
+const SECRET = 'EAAB-very-secret-token'
+
+/** A configuration file in the test's own folder. */
+function file(t: Test, content: unknown): string {
+  const path = join(t.testdir(), 'config.json')
+  writeFileSync(path, typeof content === 'string' ? content : JSON.stringify(content))
+  return path
+}
+
+function problemsOf(env: Record<string, string>): readonly string[] {
+  try {
+    loadConfig(env, providers)
+  } catch (error) {
+    if (error instanceof ConfigError) return error.problems
+    throw error
+  }
+  return []
+}
+
+test('without anything set the defaults of the documentation hold', (t) => {
+  t.same(loadConfig({}, providers), {
+    host: '127.0.0.1',
+    port: 8080,
+    logLevel: 'info',
+    apiKeys: [],
+    allowedHosts: [],
+    maxBodyBytes: 67_108_864,
+    maxUsers: 100_000,
+    syncTimeoutMs: 50_000,
+    segmentPrefix: 'blotout_',
+    defaultCountry: undefined,
+    dedupHours: 24,
+    retryHours: 24,
+    platformTimeoutMs: 60_000,
+    tags: []
+  })
+  t.end()
+})
+
+test('one tag per platform comes from the environment alone', (t) => {
+  const { tags } = loadConfig(
+    {
+      FACEBOOK_ACCESS_TOKEN: SECRET,
+      FACEBOOK_AD_ACCOUNT_ID: '1234567890',
+      FACEBOOK_BASE_URL: 'http://127.0.0.1:9101',
+      FACEBOOK_VALUE_BASED: '{"field":"profit","currency":"EUR"}',
+      KLAVIYO_API_KEY: SECRET,
+      KLAVIYO_PROFILE_FIELDS: 'names, location',
+      TIKTOK_ACCESS_TOKEN: '',
+      PATH: '/usr/bin'
+    },
+    providers
+  )
+  t.match(
+    tags.map(({ provider, name, variables }) => [provider.name, name, variables]),
+    [
+      [
+        'facebook',
+        'default',
+        {
+          accessToken: SECRET,
+          adAccountId: '1234567890',
+          apiVersion: 'v26.0',
+          baseUrl: 'http://127.0.0.1:9101',
+          valueBased: { field: 'profit', currency: 'EUR' }
+        }
+      ],
+      ['klaviyo', 'default', { apiKey: SECRET, profileFields: ['names', 'location'] }]
+    ]
+  )
+  t.end()
+})
+
+test('several tags come from a file, secrets in it from the environment', (t) => {
+  const path = file(t, {
+    providers: {
+      facebook: {
+        'eu-shop': { accessToken: '${FB_EU}', adAccountId: '1' },
+        'us-shop': { accessToken: 'Bearer-${FB_US}-x', adAccountId: '2' }
+      }
+    }
+  })
+  const { tags } = loadConfig({ AUDIENCE_CONFIG: path, FB_EU: 'e', FB_US: 'u' }, providers)
+  t.match(
+    tags.map(({ name, variables }) => [name, variables]),
+    [
+      ['eu-shop', { accessToken: 'e', adAccountId: '1' }],
+      ['us-shop', { accessToken: 'Bearer-u-x', adAccountId: '2' }]
+    ]
+  )
+  t.end()
+})
+
+test('every problem is listed at once, by its place, without a secret', (t) => {
+  const path = file(t, {
+    providers: {
+      facebook: {
+        'eu-shop': { accessToken: '${FB_EU}', adAccountId: SECRET, apiVersoin: 'v1' },
+        default: { accessToken: SECRET, adAccountId: '1' },
+        'no good': { accessToken: SECRET, adAccountId: '1' }
+      },
+      myspace: { a: {} }
+    }
+  })
+  const problems = problemsOf({
+    AUDIENCE_CONFIG: path,
+    FACEBOOK_ACCESS_TOKEN: SECRET,
+    FACEBOOK_AD_ACCOUNT_ID: '1',
+    KLAVIYO_REVISION: '2026-07-15',
+    HOST: '0.0.0.0',
+    PORT: 'eighty',
+    LOG_LEVEL: 'loud',
+    AUDIENCE_MAX_USERS: '0',
+    AUDIENCE_API_KEYS: `crm:short,a b:${SECRET}`,
+    AUDIENCE_DEFAULT_COUNTRY: 'Narnia'
+  })
+  t.match(problems.toSorted(), [
+    'AUDIENCE_API_KEYS: a name is not made of letters and digits',
+    'AUDIENCE_API_KEYS: the key named crm must have 16 or more of A-Z a-z 0-9 - . _ ~ + /',
+    'AUDIENCE_DEFAULT_COUNTRY: must be an ISO 3166-1 alpha-2 code',
+    'AUDIENCE_MAX_USERS: must be >= 1',
+    'KLAVIYO_API_KEY: is missing',
+    'LOG_LEVEL: must be one of trace, debug, info, warn, error, fatal, silent',
+    'PORT: must be integer',
+    'facebook/default: configured in the file and in the environment',
+    'providers.facebook.eu-shop.accessToken: the environment has no FB_EU',
+    /^providers\.facebook\.eu-shop\.adAccountId: must match pattern/,
+    'providers.facebook.eu-shop.apiVersoin: is not known here',
+    "providers.facebook.no good: a tag's name is made of letters, digits, - and _",
+    /^providers\.myspace: unknown provider \(known: facebook, .*klaviyo\)$/
+  ])
+  t.equal(problems.length, 13)
+  t.notMatch(problems.join('\n'), SECRET)
+  t.end()
+})
+
+test('a service that others can reach needs API keys, unless told otherwise', (t) => {
+  t.match(problemsOf({ HOST: '0.0.0.0' }), [/^AUDIENCE_API_KEYS: required because HOST is not/])
+  t.same(problemsOf({ HOST: '0.0.0.0', AUDIENCE_AUTH: 'off' }), [])
+  t.same(problemsOf({ HOST: '::1' }), [])
+  const { apiKeys } = loadConfig(
+    { HOST: '0.0.0.0', AUDIENCE_API_KEYS: 'crm:0123456789abcdef, 0123456789ABCDEF' },
+    providers
+  )
+  t.same(apiKeys, [
+    { name: 'crm', key: '0123456789abcdef' },
+    { name: 'default', key: '0123456789ABCDEF' }
+  ])
+  t.end()
+})
+
+test('a file that cannot be used is a problem, a missing default file is none', (t) => {
+  t.same(problemsOf({ AUDIENCE_CONFIG: '/nowhere/config.json' }), [
+    'AUDIENCE_CONFIG: the file cannot be read'
+  ])
+  const problems = problemsOf({ AUDIENCE_CONFIG: file(t, `{"secret": "${SECRET}"`) })
+  t.same(problems, ['AUDIENCE_CONFIG: the file is not JSON'])
+  t.match(problemsOf({ AUDIENCE_CONFIG: file(t, { provider: {} }) }), [
+    'provider: is not known here'
+  ])
+  t.end()
+})
