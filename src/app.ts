@@ -35,7 +35,12 @@ const REQUEST_ID = /^[\w.:-]{1,64}$/
 export async function buildApp(config: Config, options: AppOptions = {}): Promise<FastifyInstance> {
   const { logStream, clock = systemClock, closeWithinMs = CLOSE_WITHIN_MS, workers } = options
   const app = Fastify({
-    logger: { level: config.logLevel, ...(logStream !== undefined && { stream: logStream }) },
+    logger: {
+      level: config.logLevel,
+      // The form parser's trace line holds all headers, the API key among them.
+      redact: { paths: ['busboyOptions'], remove: true },
+      ...(logStream !== undefined && { stream: logStream })
+    },
     // Fastify's own lines hold addresses with their queries; spans stand for requests.
     logController: new LogController({ disableRequestLogging: true }),
     requestTimeout: UPLOAD_DEADLINE_MS,
