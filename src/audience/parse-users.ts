@@ -69,15 +69,14 @@ function numberProblem(user: User): string | undefined {
 
 function countIgnoredFields(users: readonly User[]): Record<string, number> {
   const counts = new Map<string, number>()
-  for (const user of users) {
-    for (const name of Object.keys(user)) {
-      if (KNOWN_FIELDS.has(name)) continue
-      const isListed =
-        PLAIN_NAME.test(name) && (counts.has(name) || counts.size < MAX_IGNORED_NAMES)
-      const key = isListed ? name : OTHER_NAMES
-      counts.set(key, (counts.get(key) ?? 0) + 1)
-    }
+  let others = 0
+  for (const name of users.flatMap((user) => Object.keys(user))) {
+    if (KNOWN_FIELDS.has(name)) continue
+    const hasRoom = counts.has(name) || counts.size < MAX_IGNORED_NAMES
+    if (hasRoom && PLAIN_NAME.test(name)) counts.set(name, (counts.get(name) ?? 0) + 1)
+    else others += 1
   }
+  if (others > 0) counts.set(OTHER_NAMES, others)
   return Object.fromEntries(counts)
 }
 

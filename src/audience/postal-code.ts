@@ -32,8 +32,8 @@ const DIGITS: Readonly<Record<string, number>> = {
 }
 
 /** ZIP and, if given, the four digits more. */
-const ZIP = /^(\d{3,5})(?:[ -]?(\d{4}))?$/
-const ZIP_PLUS_4_WITHOUT_DASH = /^\d{7,9}$/
+const ZIP = /^(\d{5}|[1-9]\d{2,3})(?:[ -]?(\d{4}))?$/
+const ZIP_PLUS_4_WITHOUT_DASH = /^(?:\d{9}|[1-9]\d{6,7})$/
 /** Outward code and sector, then what follows in a full postcode; `GIR 0AA` is a bank's own. */
 const BRITISH = /^([a-z]{1,2}\d[a-z\d]?|gir)(?:(\d)(?:[a-z]{2})?)?$/i
 /** The country before the code, as in `D-10115` and `LV-1010`. */
@@ -46,7 +46,7 @@ function isUsable(code: string): boolean {
 
 function withLostZeros(code: string, country: string): string {
   const digits = DIGITS[country] ?? 0
-  return /^\d+$/.test(code) && code.length >= digits - 2 ? code.padStart(digits, '0') : code
+  return /^[1-9]\d*$/.test(code) && code.length >= digits - 2 ? code.padStart(digits, '0') : code
 }
 
 /** `37221-3312`; digits lost in front are zeros (`2134` is Boston's `02134`). */

@@ -87,7 +87,7 @@ export const COUNTRIES: readonly Country[] = [
     callingCode: '39',
     trunkPrefix: '',
     phones: ['347 #######', '333 #######', '06 4### ####', '02 8### ####'],
-    postalCodes: ['20###', '00###']
+    postalCodes: ['20###', '00#%%']
   },
   {
     code: 'NL',

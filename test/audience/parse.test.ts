@@ -1,0 +1,202 @@
+import * as fc from 'fast-check'
+import { test } from 'tap'
+import { parseBatch } from '../../src/audience/parse-batch.ts'
+import { parseUsers } from '../../src/audience/parse-users.ts'
+
+const LIMITS = { maxUsers: 3 }
+
+function parse(users: unknown) {
+  const text = typeof users === 'string' ? users : JSON.stringify(users)
+  return parseUsers(new TextEncoder().encode(text), LIMITS)
+}
+
+test('users are read, numbers become text, null stays nothing', async (t) => {
+  t.same(
+    parse([
+      { edgeTagId: 17, email: 'jane@example.com', phone: 4915123456789, postalCode: 2134 },
+      { edgeTagId: 'et_1', phone: '+4915123456789', country: null, purchase: { profit: 1.5 } },
+      { purchase: [{ currency: 'USD', profit: -1, total7Days: 0 }, {}] }
+    ]),
+    {
+      users: [
+        { edgeTagId: '17', email: 'jane@example.com', phone: '4915123456789', postalCode: '2134' },
+        { edgeTagId: 'et_1', phone: '+4915123456789', country: null, purchase: { profit: 1.5 } },
+        { purchase: [{ currency: 'USD', profit: -1, total7Days: 0 }, {}] }
+      ],
+      ignoredFields: {}
+    }
+  )
+})
+
+test('users are read from memory that threads share', async (t) => {
+  const bytes = new TextEncoder().encode('[{"email":"jane@example.com"}]')
+  const shared = new Uint8Array(new SharedArrayBuffer(bytes.length))
+  shared.set(bytes)
+  t.same(parseUsers(shared, LIMITS), { users: [{ email: 'jane@example.com' }], ignoredFields: {} })
+})
+
+test('a byte order mark before the users is allowed', async (t) => {
+  t.same(parse('\ufeff[{"lastName":"Müller"}]'), {
+    users: [{ lastName: 'Müller' }],
+    ignoredFields: {}
+  })
+})
+
+test('the first thing wrong is named by index and field', async (t) => {
+  const largest = Number.MAX_SAFE_INTEGER
+  const cases: [users: unknown, problem: string][] = [
+    ['', 'users is not valid JSON'],
+    ['[{"a":1}', 'users is not valid JSON (line 1, column 9)'],
+    ['[{"a":1},\n{"a":tru}]', 'users is not valid JSON'],
+    ['[{"a":1}\n{"a":2}]', 'users is not valid JSON (line 2, column 1)'],
+    ['null', 'users must be an array'],
+    [{ email: 'jane@example.com' }, 'users must be an array'],
+    [[{}, null], 'users[1] must be an object'],
+    [['jane@example.com'], 'users[0] must be an object'],
+    [[{}, [{}]], 'users[1] must be an object'],
+    [[{}, {}, { email: 3 }], 'users[2].email must be a string'],
+    [[{ firstName: ['Jane'] }], 'users[0].firstName must be a string'],
+    [[{ lastName: {} }], 'users[0].lastName must be a string'],
+    [[{ country: true }], 'users[0].country must be a string'],
+    [[{ phone: false }], 'users[0].phone must be a string or a number'],
+    [[{ postalCode: [] }], 'users[0].postalCode must be a string or a number'],
+    [[{ edgeTagId: {} }], 'users[0].edgeTagId must be a string or a number'],
+    [[{ phone: 1.5 }], `users[0].phone must be a string or a whole number of at most ${largest}`],
+    [
+      '[{"edgeTagId":12345678901234567890}]',
+      `users[0].edgeTagId must be a string or a whole number of at most ${largest}`
+    ],
+    [[{ purchase: 3 }], 'users[0].purchase must be an object or an array'],
+    [[{ purchase: [3] }], 'users[0].purchase[0] must be an object'],
+    [[{ purchase: { profit: '3' } }], 'users[0].purchase.profit must be a number'],
+    [[{ purchase: [{}, { currency: 3 }] }], 'users[0].purchase[1].currency must be a string']
+  ]
+  for (const [users, problem] of cases) t.same(parse(users), { kind: 'payload', problem }, problem)
+})
+
+test('an empty list and a list too long are problems of their own', async (t) => {
+  t.same(parse([]), { kind: 'empty', problem: 'users is empty' })
+  t.same(parse([{}, {}, {}, {}]), {
+    kind: 'too_many',
+    problem: 'users has 4 entries; at most 3 are allowed'
+  })
+  t.match(parse([{}, {}, {}]), { users: [{}, {}, {}] })
+})
+
+test('bytes that are not UTF-8 are refused, not replaced', async (t) => {
+  // `[{"lastName":"Müller"}]` in Latin-1.
+  const latin1 = Buffer.from('[{"lastName":"Müller"}]', 'latin1')
+  t.same(parseUsers(latin1, LIMITS), { kind: 'payload', problem: 'users is not valid UTF-8' })
+})
+
+test('fields that the service does not know are counted by name, odd names together', async (t) => {
+  const names = Object.fromEntries(Array.from({ length: 25 }, (_, i) => [`field ${i}`, 1]))
+  const { ignoredFields } = Object.assign(
+    { ignoredFields: {} },
+    parse([
+      { city: 'Berlin', 'jane@example.com': 1, ['x'.repeat(65)]: 1 },
+      { city: 'Bonn', ...names }
+    ])
+  )
+  t.same(ignoredFields, {
+    city: 2,
+    '(other)': 8,
+    ...Object.fromEntries(Array.from({ length: 19 }, (_, i) => [`field ${i}`, 1]))
+  })
+})
+
+test('a field called __proto__ is a name like any other', async (t) => {
+  const parsed = parse('[{"__proto__":{"email":"jane@example.com"}}]')
+  t.ok('ignoredFields' in parsed && Object.hasOwn(parsed.ignoredFields, '__proto__'))
+  t.ok('users' in parsed && parsed.users[0]?.email === undefined)
+})
+
+const BATCH = { sessionId: 1708531200, sequence: 1, totalBatches: 3, totalUsers: 25000 }
+
+test('a batch is read, counted from 0 or from 1', async (t) => {
+  for (const sequence of [0, 1, 3]) {
+    const batch = { ...BATCH, sequence, pullDate: '2024-02-29' }
+    t.same(parseBatch(JSON.stringify(batch)), { batch })
+  }
+  t.same(parseBatch(`\ufeff${JSON.stringify({ ...BATCH, pullDate: null })}`), {
+    batch: { ...BATCH, pullDate: null }
+  })
+})
+
+test('what is wrong with a batch is named', async (t) => {
+  const whole = `a whole number from 0 to ${Number.MAX_SAFE_INTEGER}`
+  const { sessionId, ...withoutSession } = BATCH
+  const cases: [batch: unknown, problem: string][] = [
+    ['{', 'batch is not valid JSON (line 1, column 2)'],
+    ['x', 'batch is not valid JSON'],
+    [[], 'batch must be an object'],
+    ['null', 'batch must be an object'],
+    [String(sessionId), 'batch must be an object'],
+    [withoutSession, 'batch.sessionId is missing'],
+    [{ ...BATCH, sessionId: '1708531200' }, `batch.sessionId must be ${whole}`],
+    [{ ...BATCH, sequence: -1 }, `batch.sequence must be ${whole}`],
+    [{ ...BATCH, sequence: 1.5 }, `batch.sequence must be ${whole}`],
+    [{ ...BATCH, totalUsers: 2 ** 53 }, `batch.totalUsers must be ${whole}`],
+    [{ ...BATCH, totalUsers: null }, `batch.totalUsers must be ${whole}`],
+    [
+      { ...BATCH, sequence: 0, totalBatches: 0 },
+      `batch.totalBatches must be a whole number from 1 to ${Number.MAX_SAFE_INTEGER}`
+    ],
+    [{ ...BATCH, sequence: 4 }, 'batch.sequence must not be greater than batch.totalBatches'],
+    ...['2026-02-29', '2026-13-01', '01.02.2026', '2026-1-1', '2026-01-01T00:00:00Z', '', 3].map(
+      (pullDate): [unknown, string] => [
+        { ...BATCH, pullDate },
+        'batch.pullDate must be a calendar date like 2026-01-31'
+      ]
+    )
+  ]
+  for (const [batch, problem] of cases) {
+    const text = typeof batch === 'string' ? batch : JSON.stringify(batch)
+    t.same(parseBatch(text), { problem }, `${text}: ${problem}`)
+  }
+})
+
+const CANARY = 'canary@example.com'
+
+test('no message quotes what was sent', async (t) => {
+  const spoiltUser = fc.record(
+    {
+      email: fc.constantFrom(CANARY, { [CANARY]: CANARY }, [CANARY]),
+      phone: fc.constantFrom(CANARY, [CANARY], 1.5),
+      purchase: fc.constantFrom(CANARY, [CANARY], { currency: [CANARY] }, { profit: CANARY }),
+      [CANARY]: fc.constantFrom(CANARY)
+    },
+    { requiredKeys: [] }
+  )
+  const texts = fc.array(fc.oneof(spoiltUser, fc.constant(CANARY)), { maxLength: 5 })
+  fc.assert(
+    fc.property(
+      texts,
+      fc.nat(),
+      fc.constantFrom('', '"', '}', '\n', '\0', CANARY),
+      (users, at, by) => {
+        const text = JSON.stringify(users)
+        const spoilt =
+          text.slice(0, at % (text.length + 1)) + by + text.slice(at % (text.length + 1))
+        const outcomes = [
+          parse(text),
+          parse(spoilt),
+          parse(spoilt.slice(0, at % (spoilt.length + 1))),
+          parseBatch(spoilt),
+          parseBatch(
+            JSON.stringify({ ...BATCH, sequence: CANARY, [CANARY]: CANARY, pullDate: CANARY })
+          )
+        ]
+        return outcomes.every(
+          (outcome) =>
+            !/canary|example/.test('problem' in outcome ? outcome.problem : '') &&
+            !(
+              'ignoredFields' in outcome && JSON.stringify(outcome.ignoredFields).includes('canary')
+            )
+        )
+      }
+    ),
+    { numRuns: 2000 }
+  )
+  t.pass()
+})
