@@ -171,7 +171,7 @@ export async function startSandbox(
       return undefined
     }
     const answer = fault.answer ?? definition.errors[fault.error ?? '']
-    return give(reply, answer ?? { status: 500, body: `unknown fault ${fault.error}` })
+    return answer === undefined ? undefined : give(reply, answer)
   })
 
   app.decorateRequest('loseAnswer', false)
@@ -180,6 +180,10 @@ export async function startSandbox(
   })
 
   function failNext(fault: Fault): void {
+    if (fault.error !== undefined && definition.errors[fault.error] === undefined) {
+      const known = Object.keys(definition.errors).join(', ')
+      throw Object.assign(new Error(`${definition.name} knows only ${known}`), { statusCode: 400 })
+    }
     faults.push({ left: fault.times, fault })
   }
   function configure(changed: SandboxSettings): void {
