@@ -42,7 +42,7 @@ export interface Audience {
 
 /** A request body without the parts known only when it is sent (segment id, upload session). */
 export interface EncodedBody {
-  /** UTF-8 JSON; what it holds is between a provider's `encode` and its `upload`. */
+  /** UTF-8 text (JSON, CSV); what it holds is between a provider's `encode` and its `upload`. */
   readonly payload: Uint8Array<ArrayBuffer>
   /** Users in this body: distinct people, however many rows they take. */
   readonly users: number
