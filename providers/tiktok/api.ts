@@ -22,6 +22,7 @@ const MAX_AUDIENCES = 400
 const Envelope = Type.Object({
   code: Type.Integer(),
   message: Type.Optional(Type.String()),
+  request_id: Type.Optional(Type.String()),
   data: Type.Optional(Type.Unknown())
 })
 
@@ -106,7 +107,7 @@ async function call<S extends TSchema>(
     throw errorOfStatus(answer.status, answer.headers['retry-after'])
   }
   const isPartly = envelope.code === PARTLY_SUCCESSFUL
-  if (envelope.code !== 0 && !isPartly) throw errorOfCode(envelope.code, envelope.message ?? '')
+  if (envelope.code !== 0 && !isPartly) throw errorOfCode(envelope)
   if (!Value.Check(data, envelope.data)) {
     throw new ProviderError('transient', 'TikTok answered in an unknown form')
   }
@@ -204,22 +205,18 @@ export async function checkAccount(context: Context): Promise<readonly CheckProb
     ]
   }
   const { page_info } = await listAudiences(1, context)
-  return [
-    ...(advertiser.status === 'STATUS_ENABLE'
-      ? []
-      : [
-          {
-            code: 'advertiser_not_active',
-            message: `Advertiser ${advertiserId} is not active (${advertiser.status ?? 'no status'}): see the account's review or limits in TikTok Ads Manager`
-          }
-        ]),
-    ...(page_info.total_number < MAX_AUDIENCES
-      ? []
-      : [
-          {
-            code: 'audience_limit',
-            message: `Advertiser ${advertiserId} has ${page_info.total_number} of at most ${MAX_AUDIENCES} audiences: delete some, or no new one can be created`
-          }
-        ])
-  ]
+  const problems: CheckProblem[] = []
+  if (advertiser.status !== 'STATUS_ENABLE') {
+    problems.push({
+      code: 'advertiser_not_active',
+      message: `Advertiser ${advertiserId} is not active (${advertiser.status ?? 'no status'}): see the account's review or limits in TikTok Ads Manager`
+    })
+  }
+  if (page_info.total_number >= MAX_AUDIENCES) {
+    problems.push({
+      code: 'audience_limit',
+      message: `Advertiser ${advertiserId} has ${page_info.total_number} of at most ${MAX_AUDIENCES} audiences: delete some, or no new one can be created`
+    })
+  }
+  return problems
 }

@@ -27,7 +27,7 @@ const MEANINGS: Readonly<Record<number, Meaning>> = {
   40001: {
     errorClass: 'permission',
     message:
-      'the access token may not do this for the advertiser: grant the app Audience Management and access to the ad account'
+      'the access token may not do this for the advertiser: grant the app Audience Management and access to the ad account; before it may stream, TikTok may have to allow the app'
   },
   40007: { errorClass: 'not_found', message: 'TikTok does not know the audience any more' },
   40016: TOO_MANY_REQUESTS,
@@ -53,17 +53,30 @@ const MEANINGS: Readonly<Record<number, Meaning>> = {
 /** Invalid, missing or incompatible parameter. */
 export const INVALID_PARAMETER = '40002'
 
+/** A failed call, as its envelope tells it. */
+export interface FailureEnvelope {
+  readonly code: number
+  readonly message?: string
+  /** TikTok's own name of the call, which its support asks for. */
+  readonly request_id?: string
+}
+
 /**
  * The error that an answer's `code` stands for. Codes that the table lacks go by their first digit,
  * 5 is a fault of TikTok's own, and keep TikTok's text, cleaned: without it nobody could tell what
  * was refused.
  */
-export function errorOfCode(code: number, message: string): ProviderError {
+export function errorOfCode({
+  code,
+  message = '',
+  request_id = ''
+}: FailureEnvelope): ProviderError {
   const known = MEANINGS[code]
   const isServerFault = Math.trunc(code / 10_000) === 5
   const meaning = known ?? (isServerFault ? SERVER_FAULT : REFUSED)
   const detail = known === undefined ? cleanMessage(message) : ''
-  const text = detail === '' ? meaning.message : `${meaning.message}: ${detail}`
+  const request = /^[\w-]{1,64}$/.test(request_id) ? ` (request_id ${request_id})` : ''
+  const text = `${meaning.message}${detail && `: ${detail}`}${request}`
   return new ProviderError(meaning.errorClass, text, {
     platformCode: String(code),
     ...(meaning.waitMs !== undefined && { waitMs: meaning.waitMs })
