@@ -5,10 +5,12 @@ import { Value } from 'typebox/value'
 import { ProviderError } from '../../providers/errors.ts'
 import type { Audience, EncodedBody } from '../../providers/provider.ts'
 import { tiktok } from '../../providers/tiktok/index.ts'
+import type { ERRORS } from '../../providers/tiktok/sandbox-errors.ts'
 import type { TikTokVariables } from '../../providers/tiktok/variables.ts'
 import { createMembers, type Members } from '../../src/audience/members.ts'
 import type { User } from '../../src/audience/schemas.ts'
 import { providerContext } from '../support/provider-context.ts'
+import { form as audienceForm, startService } from '../support/service.ts'
 
 // Hashes made with `sha256sum` from the normalised text. Those of janedoe@gmail.com and of the digits
 // 37493828222 are also printed on TikTok's "How to create a custom audience with a customer file".
@@ -515,7 +517,8 @@ test('a request that is refused for everybody fails after few calls', async (t) 
   sandbox.failNext({ times: 5_000, path: 'mapping', error: 'invalid_parameter' })
   const refused = {
     errorClass: 'invalid',
-    message: 'TikTok refuses the request: batch_data: invalid value …',
+    message:
+      'TikTok refuses the request: batch_data: invalid value … (request_id 2026112212000000)',
     platformCode: '40002',
     waitMs: undefined,
     status: undefined
@@ -544,11 +547,12 @@ test('a fault while the parts of a refused body are sent is that fault', async (
   })
 })
 
+/** What TikTok's codes and what stands before TikTok mean, by the sandbox's names for them. */
 const failures = {
   no_permission: {
     errorClass: 'permission',
     message:
-      'the access token may not do this for the advertiser: grant the app Audience Management and access to the ad account',
+      'the access token may not do this for the advertiser: grant the app Audience Management and access to the ad account; before it may stream, TikTok may have to allow the app',
     platformCode: '40001'
   },
   invalid_parameter: {
@@ -666,7 +670,7 @@ const failures = {
     message: 'TikTok gave no usable answer (HTTP 502)',
     status: 502
   }
-} as const
+} as const satisfies Record<Exclude<keyof typeof ERRORS, 'partly_successful'>, object>
 
 test('every failure of TikTok is told by its code, with HTTP 200 too, and is classed', async (t) => {
   const { sandbox, context } = await start(t)
@@ -674,7 +678,9 @@ test('every failure of TikTok is told by its code, with HTTP 200 too, and is cla
   for (const [error, expected] of Object.entries(failures)) {
     sandbox.failNext({ times: 1, error })
     const failed = await failure(tiktok.findSegment(audience, context))
-    t.same(failed, { ...nothing, ...expected }, error)
+    const request = 'platformCode' in expected ? ' (request_id 2026112212000000)' : ''
+    const message = `${expected.message}${request}`
+    t.same(failed, { ...nothing, ...expected, message }, error)
   }
 })
 
@@ -863,4 +869,64 @@ test('the sandbox keeps 400 audiences and takes 25,000 users', async (t) => {
     (await tiktok.check(context)).map(({ code }) => code),
     ['audience_limit']
   )
+})
+
+test('through POST /audience TikTok receives exactly what it matches on', async (t) => {
+  const { sandbox } = await start(t)
+  const service = await startService(t, { sandboxes: [sandbox] })
+  const users = [jane, { email: 'none', firstName: 'Jane' }, local, london]
+  const { status, body } = await service.post(
+    audienceForm({ users, type: 'primary' }),
+    '?sync=true'
+  )
+  t.strictSame({ status, body }, { status: 200, body: { success: true } })
+  t.same(sandbox.state(), {
+    segments: [
+      {
+        id: FIRST_ID,
+        name: 'blotout_High_Value_Customers',
+        type: 'Partner',
+        isValid: true,
+        members: [
+          { EMAIL_SHA256: [JANE], PHONE_SHA256: [ARMENIA] },
+          { EMAIL_SHA256: [LOCAL_PLAIN] },
+          { PHONE_SHA256: [LONDON] }
+        ]
+      }
+    ],
+    files: []
+  })
+})
+
+test('every error of TikTok is told to a synchronous caller of POST /audience', async (t) => {
+  const { sandbox } = await start(t)
+  const service = await startService(t, { sandboxes: [sandbox] })
+  let sessionId = 0
+  const postOnce = async () => {
+    sessionId += 1
+    const batch = { sessionId, sequence: 1, totalBatches: 1, totalUsers: 1 }
+    const { status, body } = await service.post(audienceForm({ batch }), '?sync=true')
+    const told = JSON.stringify(body).replace(/\d{4}-\d\d-\d\dT[\d:.]+Z/, '<time>')
+    return { status, body: JSON.parse(told) as unknown }
+  }
+  const delivered = { status: 200, body: { success: true } }
+  for (const [error, expected] of Object.entries(failures)) {
+    const { errorClass, message } = expected
+    const code =
+      'platformCode' in expected ? ` (request_id 2026112212000000) (${expected.platformCode})` : ''
+    const isRetried = errorClass === 'transient' || errorClass === 'rate_limited'
+    const reason = `tiktok/default: ${message}${code}${isRetried ? '; retried until <time>' : ''}`
+
+    if (isRetried || errorClass === 'not_found') {
+      sandbox.failNext({ error, times: 1, path: 'mapping' })
+      t.strictSame(await postOnce(), delivered, `${error} once`)
+    }
+    if (errorClass === 'not_found') continue
+    sandbox.failNext({ error, times: isRetried ? 3 : 1, path: 'mapping' })
+    const failed = { status: 400, body: { success: false, errors: [reason] } }
+    t.strictSame(await postOnce(), failed, error)
+    await service.settled(sessionId)
+  }
+  const { segments } = sandbox.state() as { segments: unknown[] }
+  t.equal(segments.length, 1, 'and no error made a second audience')
 })
