@@ -1,3 +1,5 @@
+import { STATUS_CODES } from 'node:http'
+import type { Socket } from 'node:net'
 import type { FastifyError, FastifyInstance, FastifyReply } from 'fastify'
 import fp from 'fastify-plugin'
 import { faultOf } from '../src/dispatch/tracing.ts'
@@ -11,7 +13,8 @@ import {
   PayloadError,
   RouteNotFoundError,
   TooLargeError,
-  UnauthorizedError
+  UnauthorizedError,
+  UploadTimeoutError
 } from '../src/errors.ts'
 
 const ours: ReadonlySet<string> = new Set(catalogue.map((Constructor) => new Constructor().code))
@@ -83,3 +86,35 @@ function answer(reply: FastifyReply, error: FastifyError): FastifyReply {
     .type('application/json; charset=utf-8')
     .send({ success: false, errors: [error.message] })
 }
+
+/** What Node could not read as a request never reaches a route; it gets the same envelope. */
+export function answerClientError(
+  this: FastifyInstance,
+  raised: NodeJS.ErrnoException,
+  socket: Socket
+): void {
+  if (raised.code === 'ECONNRESET' || !socket.writable) {
+    socket.destroy()
+    return
+  }
+  const error =
+    CLIENT_ERRORS.get(raised.code ?? '')?.() ?? new PayloadError('It is no HTTP request.')
+  const body = JSON.stringify({ success: false, errors: [error.message] })
+  const status = error.statusCode ?? 400
+  socket.end(
+    [
+      `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
+      'content-type: application/json; charset=utf-8',
+      `content-length: ${Buffer.byteLength(body)}`,
+      `x-error-code: ${error.code}`,
+      'connection: close',
+      '',
+      body
+    ].join('\r\n')
+  )
+}
+
+const CLIENT_ERRORS: ReadonlyMap<string, () => FastifyError> = new Map<string, () => FastifyError>([
+  ['ERR_HTTP_REQUEST_TIMEOUT', () => new UploadTimeoutError()],
+  ['HPE_HEADER_OVERFLOW', () => new TooLargeError('the headers of the request')]
+])

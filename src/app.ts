@@ -4,7 +4,7 @@ import Fastify, { type FastifyInstance, LogController } from 'fastify'
 import type { DestinationStream } from 'pino'
 import auth from '../plugins/auth.ts'
 import dispatcher from '../plugins/dispatcher.ts'
-import errors from '../plugins/errors.ts'
+import errors, { answerClientError } from '../plugins/errors.ts'
 import platforms from '../plugins/platforms.ts'
 import telemetry from '../plugins/telemetry.ts'
 import type { Config } from './config.ts'
@@ -23,17 +23,22 @@ export interface AppOptions {
   readonly workers?: Workers
   /** How long deliveries may go on after `close()`, in milliseconds. */
   readonly closeWithinMs?: number
+  /** A request must have arrived whole within this time, in milliseconds. */
+  readonly uploadDeadlineMs?: number
 }
 
-/** A whole upload must have arrived within this time. */
 const UPLOAD_DEADLINE_MS = 5 * 60_000
+const HEADERS_DEADLINE_MS = 60_000
+/** How often Node looks for requests that are late, at the most. */
+const DEADLINE_CHECK_MS = 30_000
 const CLOSE_WITHIN_MS = 20_000
 /** A caller's own id of a request is used if it is nothing but an id. */
 const REQUEST_ID = /^[\w.:-]{1,64}$/
 
 /** Builds the service from its configuration, without listening. */
 export async function buildApp(config: Config, options: AppOptions = {}): Promise<FastifyInstance> {
-  const { logStream, clock = systemClock, closeWithinMs = CLOSE_WITHIN_MS, workers } = options
+  const { logStream, clock = systemClock, workers } = options
+  const { closeWithinMs = CLOSE_WITHIN_MS, uploadDeadlineMs = UPLOAD_DEADLINE_MS } = options
   const app = Fastify({
     logger: {
       level: config.logLevel,
@@ -43,7 +48,13 @@ export async function buildApp(config: Config, options: AppOptions = {}): Promis
     },
     // Fastify's own lines hold addresses with their queries; spans stand for requests.
     logController: new LogController({ disableRequestLogging: true }),
-    requestTimeout: UPLOAD_DEADLINE_MS,
+    requestTimeout: uploadDeadlineMs,
+    http: {
+      connectionsCheckingInterval: Math.min(DEADLINE_CHECK_MS, uploadDeadlineMs),
+      // A longer one would put the deadline off.
+      headersTimeout: Math.min(HEADERS_DEADLINE_MS, uploadDeadlineMs)
+    },
+    clientErrorHandler: answerClientError,
     bodyLimit: config.maxBodyBytes,
     return503OnClosing: false,
     requestIdHeader: false,

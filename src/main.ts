@@ -1,6 +1,7 @@
 import closeWithGrace from 'close-with-grace'
 import { providers } from '../providers/registry.ts'
 import { buildApp } from './app.ts'
+import { faultOf } from './dispatch/tracing.ts'
 import { type Config, ConfigError, loadConfig } from './config.ts'
 
 /** The time from the signal to the end of the process, in milliseconds. */
@@ -21,9 +22,15 @@ const config = readConfig()
 const app = await buildApp(config)
 
 closeWithGrace({ delay: GRACE_MS }, async ({ signal, err }) => {
-  if (err !== undefined) app.log.fatal({ type: err.name }, 'unexpected error')
+  if (err !== undefined) app.log.fatal({ fault: faultOf(err) }, 'unexpected error')
   else app.log.info({ signal }, 'closing')
   await app.close()
 })
 
-await app.listen({ host: config.host, port: config.port })
+try {
+  await app.listen({ host: config.host, port: config.port })
+} catch (error) {
+  // Nobody has sent anything yet: the text is about the address only.
+  app.log.fatal(error instanceof Error ? error.message : 'cannot listen')
+  process.exit(1)
+}

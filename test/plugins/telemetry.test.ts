@@ -55,7 +55,7 @@ test('one upload is one trace: request, fan-out, deliveries, platform calls', as
   t.match(fanOut, { ...upload, parent_span_id: request?.['span_id'] })
   const deliveries = named(service, 'audience.deliver')
   t.same(
-    deliveries.map((line) => line['audience.provider']).toSorted(),
+    deliveries.map((line) => String(line['audience.provider'])).toSorted(),
     providers.map(({ name }) => name).toSorted()
   )
   for (const delivery of deliveries) {

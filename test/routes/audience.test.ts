@@ -258,7 +258,7 @@ test('every well-formed way to send a form is understood alike', async (t) => {
   const base = part('name', 'Käufer') + part('batch', JSON.stringify(BATCH))
   const ways: [string, Record<string, string>, (string | Buffer)[]][] = [
     ['chunked', { 'content-type': FORM_TYPE }, [base + part('users', users) + END]],
-    ['byte by byte', { 'content-type': FORM_TYPE }, [...(base + part('users', users) + END)]],
+    ['byte by byte', { 'content-type': FORM_TYPE }, (base + part('users', users) + END).split('')],
     [
       'quoted boundary',
       { 'content-type': `multipart/form-data; boundary="${BOUNDARY}"` },

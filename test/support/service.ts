@@ -19,6 +19,7 @@ export interface ServiceOptions {
   /** Waits of retries and polls; by default they take no time. */
   readonly clock?: Clock
   readonly config?: Partial<Config>
+  readonly uploadDeadlineMs?: number
 }
 
 export interface Answer {
@@ -38,7 +39,7 @@ export interface Service {
   lines(): Record<string, unknown>[]
   get(path: string, headers?: Record<string, string>): Promise<Answer>
   /** Posts a form to `/audience`. */
-  post(form: FormData, query?: string, headers?: Record<string, string>): Promise<Answer>
+  post(data: FormData, query?: string, headers?: Record<string, string>): Promise<Answer>
   /** Waits until every delivery of the session has settled; returns the session's status. */
   settled(sessionId: number): Promise<Record<string, unknown>>
 }
@@ -58,9 +59,16 @@ export async function startService(t: Test, options: ServiceOptions = {}): Promi
       done()
     }
   })
+  const { uploadDeadlineMs } = options
   const app = await buildApp(
     { ...config, port: 0, tags: [...config.tags, ...configured], ...options.config },
-    { clock, closeWithinMs: 0, logStream, workers: (sharedWorkers ??= createWorkers()) }
+    {
+      clock,
+      closeWithinMs: 0,
+      logStream,
+      workers: (sharedWorkers ??= createWorkers()),
+      ...(uploadDeadlineMs !== undefined && { uploadDeadlineMs })
+    }
   )
   const url = await app.listen({ host: config.host, port: 0 })
   t.teardown(() => app.close())
@@ -84,8 +92,8 @@ export async function startService(t: Test, options: ServiceOptions = {}): Promi
         .filter(Boolean)
         .map((line) => JSON.parse(line) as Record<string, unknown>),
     get: (path, headers = {}) => call(path, { headers }),
-    post: (form, query = '', headers = {}) =>
-      call(`/audience${query}`, { method: 'POST', body: form, headers }),
+    post: (data, query = '', headers = {}) =>
+      call(`/audience${query}`, { method: 'POST', body: data, headers }),
     async settled(sessionId) {
       for (;;) {
         const { body } = await call(`/audience/sessions/${sessionId}`)

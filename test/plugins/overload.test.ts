@@ -1,0 +1,127 @@
+import { once } from 'node:events'
+import { connect } from 'node:net'
+import { setImmediate } from 'node:timers/promises'
+import { test, type Test } from 'tap'
+import { providers } from '../../providers/registry.ts'
+import { systemClock } from '../../src/dispatch/clock.ts'
+import { END, FORM_TYPE, part, postRaw } from '../support/multipart.ts'
+import { BATCH, form, startService } from '../support/service.ts'
+
+async function facebookSandbox(t: Test) {
+  const facebook = await providers.find(({ name }) => name === 'facebook')!.sandbox()
+  t.teardown(() => facebook.close())
+  return facebook
+}
+
+const BUSY = {
+  success: false,
+  errors: ['The service is busy. Please send the upload again later.']
+}
+
+test('uploads beyond the room in memory are refused until deliveries have ended', async (t) => {
+  const facebook = await facebookSandbox(t)
+  const service = await startService(t, {
+    sandboxes: [facebook],
+    env: { AUDIENCE_MAX_BODY_BYTES: '100000', AUDIENCE_RETRY_HOURS: '0' },
+    clock: systemClock
+  })
+  facebook.failNext({ times: 1, hang: true })
+  const users = [{ email: 'jane@example.com', comment: 'x'.repeat(90_000) }]
+  const upload = (sessionId: number) =>
+    service.post(form({ users, batch: { ...BATCH, sessionId } }))
+  for (const session of [1, 2, 3, 4]) t.equal((await upload(session)).status, 200)
+  const refused = await upload(5)
+  t.equal(refused.status, 503)
+  t.same(refused.body, BUSY)
+  t.equal(refused.headers.get('retry-after'), '10')
+  t.equal(refused.headers.get('x-error-code'), 'AUD_OVERLOADED')
+  t.equal((await service.get('/audience/sessions/5')).status, 404, 'it is nowhere')
+  t.equal((await service.get('/livez')).status, 200)
+
+  await facebook.close()
+  for (const session of [1, 2, 3, 4]) {
+    t.match(await service.settled(session), {
+      state: 'failed',
+      destinations: [{ lastError: { code: 'transient' } }]
+    })
+  }
+  t.equal((await upload(5)).status, 200)
+})
+
+test('an upload that breaks off leaves nothing behind', async (t) => {
+  const service = await startService(t, { env: { AUDIENCE_MAX_BODY_BYTES: '100000' } })
+  const { port } = new URL(service.url)
+  for (let attempt = 0; attempt < 8; attempt += 1) {
+    const socket = connect(Number(port), '127.0.0.1')
+    await once(socket, 'connect')
+    socket.write(
+      `POST /audience HTTP/1.1\r\nhost: localhost\r\ncontent-type: ${FORM_TYPE}\r\n` +
+        `content-length: 90000\r\n\r\n${part('users', '[{"email":"jane@').slice(0, -2)}`
+    )
+    socket.resetAndDestroy()
+    await once(socket, 'close')
+  }
+  const answer = await postRaw(`${service.url}/audience`, {
+    headers: { 'content-type': FORM_TYPE, 'content-length': '90000' },
+    chunks: [
+      part('name', 'a') + part('batch', JSON.stringify(BATCH)) + part('users', '[{}]') + END
+    ].map((text) => text.padEnd(90_000, ' '))
+  })
+  t.equal(answer.status, 200, 'all the room is free again')
+  t.notOk(
+    service.lines().some(({ level }) => Number(level) >= 50),
+    'and nothing is an error of ours'
+  )
+})
+
+test('an upload that takes too long is answered and cut', async (t) => {
+  const service = await startService(t, { uploadDeadlineMs: 200 })
+  const socket = connect(Number(new URL(service.url).port), '127.0.0.1')
+  socket.write(
+    `POST /audience HTTP/1.1\r\nhost: localhost\r\ncontent-type: ${FORM_TYPE}\r\n` +
+      `content-length: 90000\r\n\r\n${part('name', 'a')}`
+  )
+  t.match(await read(socket), /^HTTP\/1.1 408 Request Timeout\r\n[^]*"The upload took too long\."/)
+})
+
+test('what is no HTTP gets the envelope too', async (t) => {
+  const service = await startService(t)
+  const answers: [string, RegExp][] = [
+    ['jane@example.com\r\n\r\n', /^HTTP\/1.1 400 Bad Request\r\n[^]*It is no HTTP request/],
+    [
+      `GET / HTTP/1.1\r\nhost: localhost\r\nx: ${'x'.repeat(20_000)}\r\n\r\n`,
+      /^HTTP\/1.1 413 Payload Too Large\r\n[^]*the headers of the request/
+    ]
+  ]
+  for (const [bytes, expected] of answers) {
+    const socket = connect(Number(new URL(service.url).port), '127.0.0.1')
+    socket.write(bytes)
+    t.match(await read(socket), expected)
+  }
+})
+
+async function read(socket: AsyncIterable<Buffer>): Promise<string> {
+  let text = ''
+  for await (const chunk of socket) text += chunk.toString()
+  return text
+}
+
+test('while it closes, the service finishes what it is reading and takes nothing new', async (t) => {
+  const { app, url } = await startService(t)
+  const body =
+    part('name', 'a') + part('batch', JSON.stringify(BATCH)) + part('users', '[{}]') + END
+  const head =
+    `POST /audience HTTP/1.1\r\nhost: localhost\r\ncontent-type: ${FORM_TYPE}\r\n` +
+    `content-length: ${body.length}\r\n\r\n`
+  const socket = connect(Number(new URL(url).port), '127.0.0.1')
+  socket.write(head)
+  await once(app.server, 'request')
+  const closed = app.close()
+  while (app.server.listening) await setImmediate()
+  socket.write(body + head + body)
+  const answers = await read(socket)
+  t.match(answers, /^HTTP\/1.1 200 OK\r\n[^]*{"success":true}HTTP\/1.1 503 Service Unavailable\r\n/)
+  t.match(answers, /\r\nretry-after: 10\r\n/)
+  t.match(answers, '"The service is shutting down. Please send the upload again."')
+  await closed
+})
