@@ -1,0 +1,60 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { join } from 'node:path'
+import type { Test } from 'tap'
+
+export interface CommandOptions {
+  readonly args?: readonly string[]
+  /** The whole environment of the process. */
+  readonly env?: Readonly<Record<string, string>>
+  /** Where it runs; by default a folder without any configuration. */
+  readonly cwd?: string
+}
+
+export interface Command {
+  readonly stdout: () => string
+  readonly stderr: () => string
+  /**
+   * Waits until the standard output matches.
+   * @throws Error with the output where the process ends before.
+   */
+  find(pattern: RegExp): Promise<RegExpExecArray>
+  kill(signal: NodeJS.Signals): void
+  /** The exit code; `null` where a signal ended the process. */
+  exitCode(): Promise<number | null>
+}
+
+/** Runs a file of ours as a process of its own; it is killed with the test. */
+export function startCommand(t: Test, file: string, options: CommandOptions = {}): Command {
+  const { args = [], env = {}, cwd = import.meta.dirname } = options
+  const child = spawn(process.execPath, [join(import.meta.dirname, '../..', file), ...args], {
+    cwd,
+    env,
+    stdio: ['ignore', 'pipe', 'pipe']
+  })
+  t.teardown(() => child.kill('SIGKILL'))
+  let stdout = ''
+  let stderr = ''
+  child.stdout.on('data', (chunk: Buffer) => (stdout += chunk.toString()))
+  child.stderr.on('data', (chunk: Buffer) => (stderr += chunk.toString()))
+  const closed = once(child, 'close')
+
+  return {
+    stdout: () => stdout,
+    stderr: () => stderr,
+    async find(pattern) {
+      for (;;) {
+        const found = pattern.exec(stdout)
+        if (found !== null) return found
+        if (child.stdout.closed)
+          throw new Error(`ended before ${pattern} came:\n${stdout}${stderr}`)
+        await Promise.race([once(child.stdout, 'data'), closed])
+      }
+    },
+    kill: (signal) => void child.kill(signal),
+    async exitCode() {
+      await closed
+      return child.exitCode
+    }
+  }
+}
