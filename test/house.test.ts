@@ -1,0 +1,157 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { dirname, join, normalize } from 'node:path'
+import { test } from 'tap'
+import packageJson from '../package.json' with { type: 'json' }
+import { providers } from '../providers/registry.ts'
+
+/** An import as written in a file of ours. */
+interface Import {
+  readonly file: string
+  /** A package, a module of Node, or the path of one of our files from the root. */
+  readonly target: string
+  readonly isOurs: boolean
+  /** Loaded with the file: neither a type nor a dynamic import. */
+  readonly isStatic: boolean
+}
+
+const ROOT = join(import.meta.dirname, '..')
+const IMPORT =
+  /^(?:import|export) (?<isType>type )?(?:[^'"`;]*? from )?'(?<from>[^']+)'|\bimport\('(?<dynamic>[^']+)'\)/gm
+
+const files = ['src', 'plugins', 'providers'].flatMap((folder) =>
+  readdirSync(join(ROOT, folder), { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.ts'))
+    .map((name) => join(folder, name))
+)
+const imports = files.flatMap((file) => importsOf(file, readFileSync(join(ROOT, file), 'utf8')))
+
+function importsOf(file: string, source: string): Import[] {
+  return [...source.matchAll(IMPORT)].map(({ groups = {} }) => {
+    const { isType, from, dynamic } = groups
+    const target = from ?? dynamic ?? ''
+    const isOurs = target.startsWith('.')
+    return {
+      file,
+      target: isOurs ? normalize(join(dirname(file), target)) : target,
+      isOurs,
+      isStatic: from !== undefined && isType === undefined
+    }
+  })
+}
+
+const shown = ({ file, target }: Import) => `${file} imports ${target}`
+
+test('imports of every form are found', async (t) => {
+  const source = [
+    "import type { A } from '../a.ts'",
+    "import {\n  b,\n  type C\n} from './b.ts'",
+    "import './c.ts'",
+    "export { d } from 'd'",
+    "const { e } = await import('./e.ts')",
+    "const text = 'from here'"
+  ].join('\n')
+  const found = importsOf('src/x/y.ts', source)
+  t.same(
+    found.map(({ target, isStatic }) => [target, isStatic]),
+    [
+      ['src/a.ts', false],
+      ['src/x/b.ts', true],
+      ['src/x/c.ts', true],
+      ['d', true],
+      ['src/x/e.ts', false]
+    ]
+  )
+  t.ok(imports.length > files.length, 'the files of the service have imports')
+})
+
+test('what runs in production imports packages of the dependencies only', async (t) => {
+  const packages = Object.keys(packageJson.dependencies)
+  const missing = imports.filter(
+    ({ target, isOurs }) =>
+      !isOurs &&
+      !target.startsWith('node:') &&
+      !packages.some((name) => target === name || target.startsWith(`${name}/`))
+  )
+  t.same(missing.map(shown), [])
+})
+
+test('every dependency is used', async (t) => {
+  const unused = Object.keys(packageJson.dependencies).filter(
+    (name) => !imports.some(({ target }) => target === name || target.startsWith(`${name}/`))
+  )
+  t.same(unused, [])
+})
+
+/** Folders and what of ours their files may import. */
+const ARROWS: Readonly<Record<string, readonly string[]>> = {
+  'src/audience/': ['src/audience/'],
+  'src/store/': ['src/store/', 'src/audience/'],
+  'src/dispatch/': ['src/dispatch/', 'src/store/', 'src/audience/', 'providers/'],
+  'providers/': ['providers/', 'src/audience/'],
+  ...Object.fromEntries(
+    providers.map(({ name }) => [
+      `providers/${name}/`,
+      [
+        `providers/${name}/`,
+        'src/audience/',
+        'providers/provider.ts',
+        'providers/errors.ts',
+        'providers/http-client.ts',
+        'providers/sandbox.ts'
+      ]
+    ])
+  )
+}
+
+for (const [folder, allowed] of Object.entries(ARROWS)) {
+  test(`${folder} imports of ours only ${allowed.join(', ')}`, async (t) => {
+    const own = imports.filter(({ file }) => file.startsWith(folder))
+    const wrong = own.filter(
+      ({ target, isOurs }) => isOurs && !allowed.some((start) => target.startsWith(start))
+    )
+    t.not(own.length, 0)
+    t.same(wrong.map(shown), [])
+  })
+}
+
+test('the service does without its command line', async (t) => {
+  const wrong = imports.filter(
+    ({ file, target }) => target.startsWith('src/cli/') && !file.startsWith('src/cli/')
+  )
+  t.same(wrong.map(shown), [])
+})
+
+test('providers know nothing of Fastify, except in their sandboxes', async (t) => {
+  const wrong = imports.filter(
+    ({ file, target }) =>
+      file.startsWith('providers/') &&
+      !/\/sandbox[^/]*\.ts$/.test(file) &&
+      target.includes('fastify')
+  )
+  t.same(wrong.map(shown), [])
+})
+
+test('no file imports itself through others', async (t) => {
+  const next = Map.groupBy(
+    imports.filter(({ isOurs, isStatic }) => isOurs && isStatic),
+    ({ file }) => file
+  )
+  const done = new Set<string>()
+  const cycles: string[] = []
+  const visit = (file: string, path: readonly string[]): void => {
+    const seen = path.indexOf(file)
+    if (seen >= 0) cycles.push([...path.slice(seen), file].join(' -> '))
+    if (seen >= 0 || done.has(file)) return
+    for (const { target } of next.get(file) ?? []) visit(target, [...path, file])
+    done.add(file)
+  }
+  for (const file of files) visit(file, [])
+  t.same(cycles, [])
+})
+
+test('every folder of providers is a platform of the registry', async (t) => {
+  const folders = readdirSync(join(ROOT, 'providers'), { withFileTypes: true })
+    .filter((entry) => entry.isDirectory())
+    .map(({ name }) => name)
+  t.same(providers.map(({ name }) => name).toSorted(), folders.toSorted())
+})
