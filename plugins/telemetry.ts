@@ -33,11 +33,17 @@ declare module 'fastify' {
 
 const propagator = new W3CTraceContextPropagator()
 
+const QUIET_ROUTES: ReadonlySet<string> = new Set(['/livez', '/readyz'])
+
 /** Writes each finished span as one log line. */
 function spanLogger(log: FastifyBaseLogger): SpanProcessor {
   return {
     onStart() {},
-    onEnd: (span) => log.info(toLine(span), span.name),
+    onEnd(span) {
+      // Load balancers ask every few seconds: these lines would bury the others.
+      const level = QUIET_ROUTES.has(String(span.attributes['http.route'])) ? 'debug' : 'info'
+      log[level](toLine(span), span.name)
+    },
     forceFlush: () => Promise.resolve(),
     shutdown: () => Promise.resolve()
   }

@@ -155,3 +155,12 @@ test('every folder of providers is a platform of the registry', async (t) => {
     .map(({ name }) => name)
   t.same(providers.map(({ name }) => name).toSorted(), folders.toSorted())
 })
+
+/** These run when they are loaded; their own tests start them as processes. */
+const COMMANDS: readonly string[] = ['src/main.ts', 'src/cli/demo.ts', 'src/cli/sandbox.ts']
+
+test('every other file is loaded here, so that the coverage leaves none out', async (t) => {
+  const modules = files.filter((file) => !COMMANDS.includes(file))
+  t.equal(modules.length, files.length - COMMANDS.length, 'the commands are where they were')
+  for (const file of modules) await import(join(ROOT, file))
+})
