@@ -72,6 +72,8 @@ export interface Sandbox {
   readonly variables: Readonly<Record<string, unknown>>
   /** All platform calls so far, oldest first. */
   readonly requests: readonly SandboxRequest[]
+  /** The most platform calls that were under way at once. */
+  mostAtOnce(): number
   /** What the platform holds, as plain JSON. */
   state(): unknown
   failNext(fault: Fault): void
@@ -115,6 +117,8 @@ export async function startSandbox(
   const faults: { left: number; fault: Fault }[] = []
   const settings: SandboxSettings = {}
   let callTimes: number[] = []
+  let underWay = 0
+  let mostAtOnce = 0
 
   const app = Fastify({ bodyLimit: 256 * 1024 * 1024, forceCloseConnections: true })
   app.removeAllContentTypeParsers()
@@ -144,6 +148,9 @@ export async function startSandbox(
 
   app.addHook('preHandler', async (request, reply) => {
     if (isControl(request)) return undefined
+    underWay += 1
+    mostAtOnce = Math.max(mostAtOnce, underWay)
+    reply.raw.once('close', () => (underWay -= 1))
     const { pathname, searchParams } = new URL(request.url, 'http://sandbox')
     requests.push({
       method: request.method,
@@ -193,6 +200,7 @@ export async function startSandbox(
     requests.length = 0
     faults.length = 0
     callTimes = []
+    mostAtOnce = 0
     delete settings.delayMs
     delete settings.rate
     definition.reset()
@@ -220,6 +228,7 @@ export async function startSandbox(
     url,
     variables: { ...definition.variables, baseUrl: url },
     requests,
+    mostAtOnce: () => mostAtOnce,
     state: definition.state,
     failNext,
     configure,

@@ -290,3 +290,28 @@ test('closing refuses new uploads and tells waiting callers what is pending', as
   )
   await t.rejects(service.post(form()), 'nobody listens any more')
 })
+
+test('an account never has more calls under way than its platform allows', async (t) => {
+  const facebook = await sandbox(t, 'facebook')
+  const service = await startService(t, { sandboxes: [facebook] })
+  facebook.configure({ delayMs: 5 })
+  const uploads = Array.from({ length: 20 }, (_, n) =>
+    service.post(form({ name: `Audience ${n}`, batch: { ...BATCH, sessionId: n } }), '?sync=true')
+  )
+  for (const { status } of await Promise.all(uploads)) t.equal(status, 200)
+  t.equal(facebook.mostAtOnce(), 4)
+})
+
+test('an account never gets more calls in a second than its platform allows', async (t) => {
+  const klaviyo = await sandbox(t, 'klaviyo')
+  const service = await startService(t, { sandboxes: [klaviyo], clock: systemClock })
+  // Ten in a second are allowed; on their way two calls may come a little closer to each other.
+  klaviyo.configure({ rate: { requests: 10, perMs: 900 } })
+  const uploads = Array.from({ length: 8 }, (_, n) =>
+    service.post(form({ name: `Audience ${n}`, batch: { ...BATCH, sessionId: n } }), '?sync=true')
+  )
+  for (const { status } of await Promise.all(uploads)) t.equal(status, 200)
+  const statuses = service.lines().flatMap((line) => line['http.response.status_code'] ?? [])
+  t.ok(klaviyo.requests.length > 20)
+  t.notOk(statuses.includes(429))
+})
