@@ -1,4 +1,5 @@
 import { test } from 'tap'
+import { sha256 } from '../../src/audience/hash.ts'
 import { createMembers, type MatchForm } from '../../src/audience/members.ts'
 import type { User } from '../../src/audience/schemas.ts'
 
@@ -411,6 +412,13 @@ test('hashes are those that the platforms publish', async (t) => {
     'f1904cf1a9d73a55fa5de0ac823c4403ded71afd4c3248d00bdcd0866552bb79',
     META
   )
+  // The number itself is a made-up one (555 is no area code), so it is hashed only as digits here.
+  t.equal(
+    sha256('15559876543'),
+    '1ef970831d7963307784fa8688e8fce101a15685d62aa765fed23f3a2c576a4e',
+    META
+  )
+  t.equal(normalized({ phone: '+1 (555) 987-6543' }, 'phoneDigits'), '')
   t.equal(
     hashed({ email: 'janedoe@gmail.com' }, 'email'),
     'd6117306485ed0e50afab3ac871e98f81699151f30281527d63ff5f233656c69',
