@@ -125,3 +125,18 @@ test('while it closes, the service finishes what it is reading and takes nothing
   t.match(answers, '"The service is shutting down. Please send the upload again."')
   await closed
 })
+
+test('a request that never ends does not keep the service from closing', async (t) => {
+  const { app, url } = await startService(t)
+  const socket = connect(Number(new URL(url).port), '127.0.0.1')
+  socket.write(
+    `POST /audience HTTP/1.1\r\nhost: localhost\r\ncontent-type: ${FORM_TYPE}\r\n` +
+      `content-length: 90000\r\n\r\n${part('name', 'a')}`
+  )
+  await once(app.server, 'request')
+  socket.on('error', () => undefined)
+  const cut = once(socket, 'close')
+  await app.close()
+  await cut
+  t.pass('its connection was cut')
+})

@@ -1,3 +1,4 @@
+import { join } from 'node:path'
 import { Writable } from 'node:stream'
 import type { FastifyInstance } from 'fastify'
 import type { Test } from 'tap'
@@ -107,7 +108,8 @@ export async function startService(t: Test, options: ServiceOptions = {}): Promi
 /** Starting a worker thread takes longer than most tests: one pool serves a whole test file. */
 let sharedWorkers: Workers | undefined
 
-const NO_FILE = { AUDIENCE_CONFIG: '' }
+/** The configuration file of whoever runs the tests is not read. */
+const NO_FILE = { AUDIENCE_CONFIG: join(import.meta.dirname, 'empty-config.json') }
 
 /** Goes through the service's own configuration, so that defaults and checks are the real ones. */
 function toTag(path: string, variables: Readonly<Record<string, unknown>>): Tag {
