@@ -1,0 +1,202 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { parseEnv } from 'node:util'
+import { test } from 'tap'
+import packageJson from '../package.json' with { type: 'json' }
+import { providers } from '../providers/registry.ts'
+import { environmentName, loadConfig, Settings } from '../src/config.ts'
+import { catalogue } from '../src/errors.ts'
+
+const ROOT = join(import.meta.dirname, '..')
+const read = (path: string) => readFileSync(join(ROOT, path), 'utf8')
+
+const DOCUMENTS = [...markdownIn('.'), ...markdownIn('docs'), ...markdownIn('docs/platforms')]
+
+function markdownIn(folder: string): string[] {
+  return readdirSync(join(ROOT, folder))
+    .filter((name) => name.endsWith('.md'))
+    .map((name) => join(folder, name))
+}
+
+/** The rows of all tables of a document, as their cells without backquotes. */
+function rowsOf(document: string): string[][] {
+  return read(document)
+    .split('\n')
+    .filter((line) => line.startsWith('|'))
+    .map((line) =>
+      line
+        .slice(1, -1)
+        .split('|')
+        .map((cell) => cell.trim().replace(/^`([^`]*)`$/, '$1'))
+    )
+}
+
+const rowsStarting = (document: string, pattern: RegExp) =>
+  rowsOf(document).filter(([first = '']) => pattern.test(first))
+
+test('docs/errors.md lists the codes and statuses of the catalogue', async (t) => {
+  const documented = rowsStarting('docs/errors.md', /^AUD_/).map(
+    ([code, status]) => `${code} ${status}`
+  )
+  const codes = catalogue.map((Constructor) => {
+    const { code, statusCode } = new Constructor('', '')
+    return `${code} ${statusCode}`
+  })
+  t.same(documented.toSorted(), codes.toSorted())
+})
+
+test('docs/errors.md and the pages of the platforms list the classes of platform errors', async (t) => {
+  const classes = [...read('providers/errors.ts').matchAll(/^ {2}\| '(\w+)'$/gm)].map(
+    ([, name]) => name
+  )
+  t.equal(classes.length, 7)
+  for (const document of [
+    'docs/errors.md',
+    ...providers.map(({ name }) => `docs/platforms/${name}.md`)
+  ]) {
+    const documented = rowsStarting(document, /^[a-z_]+$/).map(([name]) => name)
+    t.same(
+      classes.filter((name) => !documented.includes(name)),
+      [],
+      document
+    )
+  }
+})
+
+/** A default as the documentation writes it. */
+function defaultOf(schema: object, isRequired: boolean): string {
+  if (!('default' in schema)) return isRequired ? 'required' : 'none'
+  const text = [schema.default].flat().join(',')
+  return text === '' ? 'none' : text
+}
+
+test('docs/configuration.md lists every setting with its default', async (t) => {
+  const documented = rowsStarting('docs/configuration.md', /^[A-Z_]+$/)
+  t.same(
+    documented.map(([name, , byDefault]) => [name, byDefault]),
+    Object.entries(Settings.properties).map(([name, schema]) => [name, defaultOf(schema, false)])
+  )
+})
+
+for (const { name, variables } of providers) {
+  test(`docs/configuration.md lists every variable of ${name} with its default`, async (t) => {
+    const documented = rowsOf('docs/configuration.md').filter(([, environment = '']) =>
+      environment.startsWith(`${name.toUpperCase()}_`)
+    )
+    t.same(
+      documented.map(([variable, environment, , byDefault]) => [variable, environment, byDefault]),
+      Object.entries(variables.properties).map(([variable, schema]) => [
+        variable,
+        environmentName(name, variable),
+        defaultOf(schema, variables.required?.includes(variable) ?? false)
+      ])
+    )
+  })
+}
+
+const environmentNames: ReadonlySet<string> = new Set([
+  ...Object.keys(Settings.properties),
+  ...providers.flatMap(({ name, variables }) =>
+    Object.keys(variables.properties).map((variable) => environmentName(name, variable))
+  )
+])
+const PREFIXES = ['AUDIENCE', ...providers.map(({ name }) => name.toUpperCase())]
+
+test('no document names a setting that does not exist', async (t) => {
+  const name = new RegExp(`\\b(?:${PREFIXES.join('|')})_[A-Z0-9_]*[A-Z0-9]\\b`, 'g')
+  const unknown = [...DOCUMENTS, '.env.example'].flatMap((document) =>
+    (read(document).match(name) ?? [])
+      .filter((found) => !environmentNames.has(found))
+      .map((found) => `${document}: ${found}`)
+  )
+  t.same(unknown, [])
+})
+
+test('.env.example works when its lines are used', async (t) => {
+  const uncommented = read('.env.example').replace(/^# (?=[A-Z_]+=)/gm, '')
+  const names = Object.keys(parseEnv(uncommented))
+  t.ok(names.length > 5)
+  t.same(
+    names.filter((name) => !environmentNames.has(name)),
+    []
+  )
+})
+
+test('audience.config.example.json is a configuration', async (t) => {
+  const file = join(ROOT, 'audience.config.example.json')
+  const secrets = [...readFileSync(file, 'utf8').matchAll(/\$\{(\w+)\}/g)].map(([, name]) => name)
+  const env = Object.fromEntries(secrets.map((name) => [name, 'secret']))
+  const { tags } = loadConfig({ ...env, AUDIENCE_CONFIG: file }, providers)
+  t.same(
+    tags.map(({ provider, name }) => `${provider.name}/${name}`),
+    ['facebook/eu-shop', 'facebook/us-shop', 'tiktok/eu-shop', 'klaviyo/eu-shop']
+  )
+})
+
+test('docs/dependencies.md gives a reason for every package of package.json', async (t) => {
+  const { dependencies, devDependencies, optionalDependencies } = packageJson
+  const documented = rowsStarting('docs/dependencies.md', /^[@a-z]/)
+  t.same(
+    documented.map(([name = '']) => name).toSorted(),
+    Object.keys({ ...dependencies, ...devDependencies, ...optionalDependencies }).toSorted()
+  )
+  t.same(
+    documented.filter(([, why = '']) => why.length < 10),
+    []
+  )
+})
+
+/** The anchors of a document's headings, as GitHub makes them. */
+function anchorsOf(document: string): string[] {
+  return [...withoutBlocks(read(document)).matchAll(/^#+ (.+)$/gm)].map(([, heading = '']) =>
+    heading
+      .toLowerCase()
+      .replace(/[^\p{L}\p{N} _-]/gu, '')
+      .replaceAll(' ', '-')
+  )
+}
+
+const withoutBlocks = (text: string) => text.replace(/^```.*?^```$/gms, '')
+
+test('every relative link leads to a file and a heading that exist', async (t) => {
+  const links = DOCUMENTS.flatMap((document) =>
+    [...withoutBlocks(read(document)).matchAll(/\]\((?!https?:)([^)#\s]*)(?:#([^)\s]+))?\)/g)].map(
+      ([, path = '', anchor]) => ({ document, path, anchor })
+    )
+  )
+  t.ok(links.length > 50)
+  const broken = links.filter(({ document, path, anchor }) => {
+    const target = path === '' ? document : join(dirname(document), path)
+    if (!existsSync(join(ROOT, target))) return true
+    return anchor !== undefined && !anchorsOf(target).includes(anchor)
+  })
+  t.same(broken, [])
+})
+
+test('the README leads to every document', async (t) => {
+  const readme = read('README.md')
+  const missing = DOCUMENTS.filter(
+    (document) => document !== 'README.md' && !readme.includes(`](${document}`)
+  )
+  t.same(missing, [])
+})
+
+test('shell blocks call only npm scripts that exist', async (t) => {
+  const scripts = new Set(Object.keys(packageJson.scripts))
+  const called = DOCUMENTS.flatMap((document) =>
+    [...read(document).matchAll(/^```sh\n(.*?)^```$/gms)].flatMap(([, block = '']) =>
+      [...block.matchAll(/\bnpm (?:run )?([\w:-]+)/g)].map(([, script = '']) => script)
+    )
+  )
+  t.ok(called.includes('test') && called.includes('demo') && called.includes('start'))
+  t.same(
+    called.filter((script) => script !== 'ci' && !scripts.has(script)),
+    []
+  )
+})
+
+test('no document names a place on the machine it was written on', async (t) => {
+  const places = /(?:^|[\s("'`])(?:\/(?:home|root|tmp|work|Users|private|var)\/|~\/|[A-Z]:\\)/m
+  const found = DOCUMENTS.filter((document) => places.test(read(document)))
+  t.same(found, [])
+})
