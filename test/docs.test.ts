@@ -34,15 +34,16 @@ function rowsOf(document: string): string[][] {
 const rowsStarting = (document: string, pattern: RegExp) =>
   rowsOf(document).filter(([first = '']) => pattern.test(first))
 
-test('docs/errors.md lists the codes and statuses of the catalogue', async (t) => {
-  const documented = rowsStarting('docs/errors.md', /^AUD_/).map(
-    ([code, status]) => `${code} ${status}`
+test('docs/errors.md lists the codes, statuses and texts of the catalogue', async (t) => {
+  const withoutNames = (text: string) => text.replace(/<[^>]+>/g, '%s')
+  const documented = rowsStarting('docs/errors.md', /^AUD_/).map(([code, status, text = '']) =>
+    [code, status, withoutNames(text)].join(' ')
   )
-  const codes = catalogue.map((Constructor) => {
-    const { code, statusCode } = new Constructor('', '')
-    return `${code} ${statusCode}`
+  const answers = catalogue.map((Constructor) => {
+    const { code, statusCode, message } = new Constructor()
+    return [code, statusCode, withoutNames(message)].join(' ')
   })
-  t.same(documented.toSorted(), codes.toSorted())
+  t.same(documented.toSorted(), answers.toSorted())
 })
 
 test('docs/errors.md and the pages of the platforms list the classes of platform errors', async (t) => {

@@ -1,3 +1,4 @@
+import { join } from 'node:path'
 import { Value } from 'typebox/value'
 import { providers } from '../../providers/registry.ts'
 import { buildApp } from '../../src/app.ts'
@@ -68,8 +69,9 @@ await measure('normalise, hash and encode for all of them', () => {
   return targets.map(({ provider, settings }) => provider.encode(members, audience, settings))
 })
 
-const config = loadConfig({ LOG_LEVEL: 'silent', PORT: '0' }, providers)
-const app = await buildApp({ ...config, tags: [] })
+const noTags = join(import.meta.dirname, '../support/empty-config.json')
+const config = loadConfig({ AUDIENCE_CONFIG: noTags, LOG_LEVEL: 'silent', PORT: '0' }, providers)
+const app = await buildApp(config)
 const serviceUrl = await app.listen({ host: config.host, port: config.port })
 await measure('POST to answer, no platform configured', () => post(serviceUrl))
 await app.close()
