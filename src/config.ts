@@ -149,8 +149,10 @@ function readSettings(env: Environment, problems: string[]): Settings {
 
 /** Text of the environment in the type that the schema asks for; left as it is if it is not that. */
 function fromText(schema: TSchema, text: string): unknown {
-  if (!('type' in schema) || schema.type === 'string') return text
-  if (schema.type === 'array' && !text.trimStart().startsWith('[')) return list(text)
+  const type = 'type' in schema ? schema.type : undefined
+  const isRight: boolean = Value.Check(schema, text)
+  if (type === 'string' || isRight) return text
+  if (type === 'array' && !text.trimStart().startsWith('[')) return list(text)
   try {
     return JSON.parse(text)
   } catch {

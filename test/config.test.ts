@@ -49,6 +49,9 @@ test('one tag per platform comes from the environment alone', (t) => {
       FACEBOOK_ACCESS_TOKEN: SECRET,
       FACEBOOK_AD_ACCOUNT_ID: '1234567890',
       FACEBOOK_BASE_URL: 'http://127.0.0.1:9101',
+      FACEBOOK_DATA_PROCESSING_OPTIONS: 'LDU',
+      FACEBOOK_DATA_PROCESSING_OPTIONS_COUNTRY: '1',
+      FACEBOOK_DATA_PROCESSING_OPTIONS_STATE: '1000',
       FACEBOOK_VALUE_BASED: '{"field":"profit","currency":"EUR"}',
       KLAVIYO_API_KEY: SECRET,
       KLAVIYO_PROFILE_FIELDS: 'names, location',
@@ -68,6 +71,9 @@ test('one tag per platform comes from the environment alone', (t) => {
           adAccountId: '1234567890',
           apiVersion: 'v26.0',
           baseUrl: 'http://127.0.0.1:9101',
+          dataProcessingOptions: ['LDU'],
+          dataProcessingOptionsCountry: 1,
+          dataProcessingOptionsState: 1000,
           valueBased: { field: 'profit', currency: 'EUR' }
         }
       ],

@@ -23,7 +23,7 @@ interface Column {
  * value and the data processing options is sent unhashed.
  *
  * Left out: `no_identifier`, users without anything that Meta matches on. Notes:
- * `purchases_in_other_currency`, purchases that are not in the value.
+ * `purchase_in_other_currency`, purchases that are not in the value.
  */
 export function encode(
   members: Members,
@@ -106,5 +106,5 @@ function valuesOf(members: Members, { field, currency }: ValueBased) {
     // JSON has no Infinity, and one null would spoil the whole request.
     cellOf: (row) => Math.min(values[row]?.value ?? 0, Number.MAX_VALUE)
   }
-  return { column, notes: otherCurrency > 0 ? { purchases_in_other_currency: otherCurrency } : {} }
+  return { column, notes: otherCurrency > 0 ? { purchase_in_other_currency: otherCurrency } : {} }
 }

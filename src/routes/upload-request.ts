@@ -75,10 +75,12 @@ function readChannels(
     destinations.filter(
       ({ provider, tag }) => provider.name === channel || `${provider.name}/${tag}` === channel
     )
-  const unknown = channels.findIndex((channel) => named(channel).length === 0)
-  if (unknown >= 0) {
+  const unknown = channels.find((channel) => named(channel).length === 0)
+  if (unknown !== undefined) {
+    // Only what could be a channel is repeated: anything else may be somebody's data.
+    const shown = /^[\w-]{1,64}(\/[\w-]{1,64})?$/.test(unknown) ? `"${unknown}"` : 'something'
     throw new PayloadError(
-      `The query parameter "channels" names at position ${unknown + 1} what is not configured here.`
+      `The query parameter "channels" names ${shown} that is not configured here.`
     )
   }
   const wanted = new Set(channels.flatMap(named))

@@ -237,13 +237,13 @@ test('valueBased adds the summed value in its currency and reports purchases in 
       }
     ],
     leftOut: {},
-    notes: { purchases_in_other_currency: 2 }
+    notes: { purchase_in_other_currency: 2 }
   })
   const { payloads, notes } = encode(users.slice(0, 1), {
     valueBased: { field: 'total7Days', currency: 'USD' }
   })
   t.strictSame(payloads[0]?.payload.data, [['sum', '', '', '', '', '', '', 100]])
-  t.strictSame(notes, { purchases_in_other_currency: 1 })
+  t.strictSame(notes, { purchase_in_other_currency: 1 })
 })
 
 test('dataProcessingOptions adds the columns of Limited Data Use to every row', async (t) => {
