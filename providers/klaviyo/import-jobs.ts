@@ -5,13 +5,8 @@ import { type PlatformAnswer, parseJson } from '../http-client.ts'
 import type { EncodedBody, UploadResult } from '../provider.ts'
 import { type KlaviyoContext, readAnswer, readPages, send } from './api.ts'
 import { importJobBody } from './encode.ts'
-import { codeOf, readComplaint, toProviderError } from './errors.ts'
-
-/**
- * Calls that one body may take, repairs included. Finding one bad profile among 10,000 by halving
- * takes 28.
- */
-const MAX_CALLS_PER_BODY = 100
+import { codeOf } from './errors.ts'
+import { Repair } from './repair.ts'
 
 /** The jobs that one body became; `refused` counts its profiles that are in none of them. */
 const Ticket = Type.Object({
@@ -46,10 +41,11 @@ const ImportError = Type.Object({
 })
 
 /**
- * Imports the profiles of a body and puts them on the list. One bad value makes Klaviyo refuse the
- * whole job with a 400: profiles that it names are dropped and the rest is sent again; where it names
- * none, the job is halved. Sending a profile twice does no harm, jobs are upserts.
- * @throws ProviderError `invalid` where not one profile was taken.
+ * Imports the profiles of a body, in several jobs where Klaviyo refuses some, and puts them on the
+ * list. After a fault half-way a retry sends the whole body anew: that does no harm, jobs are upserts,
+ * but costs the calls of the repair once more.
+ * @throws ProviderError `invalid` where not one profile was taken, or where not all of them could be
+ * tried; the jobs taken until then stay taken.
  */
 export async function uploadProfiles(
   body: EncodedBody,
@@ -57,22 +53,18 @@ export async function uploadProfiles(
   context: KlaviyoContext
 ): Promise<UploadResult> {
   const jobs: string[] = []
-  const waiting = [body]
   let accepted = 0
-  let refusal: PlatformAnswer | undefined
-  for (let calls = 0; calls < MAX_CALLS_PER_BODY; calls += 1) {
-    const piece = waiting.shift()
-    if (piece === undefined) break
+  const repair = new Repair(body)
+  for (let piece = repair.next(); piece !== undefined; piece = repair.next()) {
     const answer = await postJob(piece, listId, context)
     if (answer.status === 400) {
-      refusal = answer
-      waiting.push(...mend(piece, answer))
-    } else {
-      jobs.push(readAnswer(JobId, answer).data.id)
-      accepted += piece.users
+      repair.refused(piece, answer)
+      continue
     }
+    jobs.push(readAnswer(JobId, answer).data.id)
+    accepted += piece.users
+    repair.accepted()
   }
-  if (jobs.length === 0 && refusal !== undefined) throw toProviderError(refusal)
 
   const refused = body.users - accepted
   const ticket = JSON.stringify({ list: listId, jobs, refused } satisfies Ticket)
@@ -95,43 +87,6 @@ function postJob(
 }
 
 /**
- * What is left to send of a refused body.
- * @throws ProviderError where the refusal is not about its profiles.
- */
-function mend({ payload }: EncodedBody, answer: PlatformAnswer): readonly EncodedBody[] {
-  const complaint = readComplaint(answer)
-  if (complaint.about === 'other') throw toProviderError(answer)
-  const profiles = parseProfiles(payload)
-  if (complaint.about === 'unnamed') return halve(profiles)
-  const { indexes } = complaint
-  const kept = profiles.filter((_profile, index) => !indexes.has(index))
-  // Indexes beyond the end name nobody, and would be named again.
-  return kept.length < profiles.length ? toBodies([kept]) : halve(profiles)
-}
-
-function halve(profiles: readonly unknown[]): readonly EncodedBody[] {
-  if (profiles.length === 1) return []
-  const middle = Math.ceil(profiles.length / 2)
-  return toBodies([profiles.slice(0, middle), profiles.slice(middle)])
-}
-
-const Profiles = Type.Array(Type.Unknown())
-
-function parseProfiles(payload: Uint8Array): readonly unknown[] {
-  return Value.Parse(Profiles, JSON.parse(new TextDecoder().decode(payload)))
-}
-
-function toBodies(pieces: readonly (readonly unknown[])[]): readonly EncodedBody[] {
-  const encoder = new TextEncoder()
-  return pieces
-    .filter((profiles) => profiles.length > 0)
-    .map((profiles) => ({
-      payload: encoder.encode(JSON.stringify(profiles)),
-      users: profiles.length
-    }))
-}
-
-/**
  * How the jobs of a ticket ended, `undefined` while one of them is at work. The counts are those of
  * the whole body, profiles refused before the import included.
  * @throws ProviderError `invalid` where a job was cancelled or is no longer known.
@@ -141,13 +96,11 @@ export async function followJobs(
   context: KlaviyoContext
 ): Promise<UploadResult | undefined> {
   const ticket = readTicket(ticketText)
+  // All are looked at, though one may be at work: stopping there would mean as many rounds as jobs.
   const jobs: Job[] = []
-  for (const id of ticket.jobs) {
-    const job = await getJob(id, context)
-    if (job.attributes.status === 'cancelled') throw cancelled()
-    if (job.attributes.status !== 'complete') return undefined
-    jobs.push(job)
-  }
+  for (const id of ticket.jobs) jobs.push(await getJob(id, context))
+  if (jobs.some(({ attributes }) => attributes.status === 'cancelled')) throw cancelled()
+  if (jobs.some(({ attributes }) => attributes.status !== 'complete')) return undefined
 
   const failedIds = ticket.jobs.filter((_id, index) => failedCount(jobs[index]) > 0)
   const total = sum(jobs.map((job) => job.attributes.total_count))

@@ -1,14 +1,13 @@
 import * as fc from 'fast-check'
 import { test, type Test } from 'tap'
 import { Value } from 'typebox/value'
-import { ProviderError } from '../../providers/errors.ts'
 import { facebook } from '../../providers/facebook/index.ts'
 import { ERRORS } from '../../providers/facebook/sandbox-errors.ts'
 import { pauseFor, readUsage } from '../../providers/facebook/usage.ts'
 import type { Audience } from '../../providers/provider.ts'
 import type { Sandbox } from '../../providers/sandbox.ts'
 import { createMembers } from '../../src/audience/members.ts'
-import { providerContext } from '../support/provider-context.ts'
+import { failureOf, providerContext } from '../support/provider-context.ts'
 import { form, startService } from '../support/service.ts'
 
 const audience: Audience = {
@@ -36,16 +35,6 @@ async function setup(t: Test, { timeoutMs = 5_000 } = {}) {
   const body = facebook.encode(members, audience, settings).bodies[0]!
   const upload = () => facebook.upload(body, audience, '238500001', context)
   return { sandbox, context, upload, pauses: platform.pauses }
-}
-
-async function failureOf(work: Promise<unknown>) {
-  const error = await work.then(
-    () => undefined,
-    (reason: unknown) => reason
-  )
-  if (!(error instanceof ProviderError)) throw new Error('no ProviderError', { cause: error })
-  const { errorClass, message, platformCode, waitMs, status } = error
-  return { errorClass, message, platformCode, waitMs, status }
 }
 
 const TERMS =

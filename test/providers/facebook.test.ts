@@ -1,13 +1,12 @@
 import { test, type Test } from 'tap'
 import { Value } from 'typebox/value'
-import { ProviderError } from '../../providers/errors.ts'
 import { facebook } from '../../providers/facebook/index.ts'
 import type { FacebookVariables } from '../../providers/facebook/variables.ts'
 import type { Audience } from '../../providers/provider.ts'
 import type { Sandbox } from '../../providers/sandbox.ts'
 import { createMembers } from '../../src/audience/members.ts'
 import type { User } from '../../src/audience/schemas.ts'
-import { providerContext } from '../support/provider-context.ts'
+import { failureOf, providerContext } from '../support/provider-context.ts'
 
 /** Made with `printf %s <text> | sha256sum`; the first and the last are Meta's own examples. */
 const HASH = {
@@ -76,16 +75,6 @@ async function addAudience(sandbox: Sandbox, audienceToAdd: object) {
   })
   const { id } = (await response.json()) as { id: string }
   return id
-}
-
-async function failureOf(work: Promise<unknown>) {
-  const error = await work.then(
-    () => undefined,
-    (reason: unknown) => reason
-  )
-  if (!(error instanceof ProviderError)) throw new Error('no ProviderError', { cause: error })
-  const { errorClass, message, platformCode, waitMs, status } = error
-  return { errorClass, message, platformCode, waitMs, status }
 }
 
 const bodyOf = (users: readonly User[], more = {}) =>

@@ -1,3 +1,4 @@
+import { ProviderError } from '../../providers/errors.ts'
 import { createHttpClient } from '../../providers/http-client.ts'
 import type { ProviderContext } from '../../providers/provider.ts'
 import type { Sandbox } from '../../providers/sandbox.ts'
@@ -10,9 +11,23 @@ export interface TestContext<V> {
   close(): Promise<void>
 }
 
+/**
+ * What the `ProviderError` that this work ends in says.
+ * @throws where it ends in anything else.
+ */
+export async function failureOf(work: Promise<unknown>) {
+  const error: unknown = await work.then(
+    () => undefined,
+    (reason: unknown) => reason
+  )
+  if (!(error instanceof ProviderError)) throw new Error('no ProviderError', { cause: error })
+  const { errorClass, message, platformCode, waitMs, status } = error
+  return { errorClass, message, platformCode, waitMs, status }
+}
+
 /** A provider's context against a running sandbox: real HTTP, no limits, no real waiting. */
 export function providerContext<V>(
-  sandbox: Sandbox,
+  sandbox: Pick<Sandbox, 'url'>,
   variables: V,
   { timeoutMs = 5_000, signal = new AbortController().signal } = {}
 ): TestContext<V> {
