@@ -28,7 +28,7 @@ const HOUR_MS = 3_600_000
 /** The store, the worker threads and the pool in which deliveries run. */
 export default fp<DispatcherPluginOptions>(
   async (app, { config, clock, closeWithinMs, workers: shared }) => {
-    const store = createMemoryStore({ keepSettledMs: config.dedupHours * HOUR_MS })
+    const store = createMemoryStore({ dedupMs: config.dedupHours * HOUR_MS })
     const workers = shared ?? createWorkers()
     const dispatcher = createDispatcher({
       platforms: app.platforms,

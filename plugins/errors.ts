@@ -1,6 +1,6 @@
 import { STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
-import type { FastifyError, FastifyInstance, FastifyReply } from 'fastify'
+import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { faultOf } from '../src/dispatch/tracing.ts'
 import {
@@ -81,10 +81,24 @@ function answer(reply: FastifyReply, error: FastifyError): FastifyReply {
   void reply.code(error.statusCode ?? 500).header('x-error-code', error.code)
   if (error.statusCode === 503) void reply.header('retry-after', RETRY_AFTER_SECONDS)
   if (error.statusCode === 401) void reply.header('www-authenticate', 'Bearer')
-  if (AS_TEXT.has(error.code)) return reply.type('text/plain; charset=utf-8').send(error.message)
-  return reply
-    .type('application/json; charset=utf-8')
-    .send({ success: false, errors: [error.message] })
+  const { type, body } = content(error)
+  return reply.type(type).send(body)
+}
+
+/** The body of an answer: text or the envelope, as the contract has it. */
+function content(error: FastifyError): { readonly type: string; readonly body: string } {
+  if (AS_TEXT.has(error.code)) return { type: 'text/plain; charset=utf-8', body: error.message }
+  const body = JSON.stringify({ success: false, errors: [error.message] })
+  return { type: 'application/json; charset=utf-8', body }
+}
+
+/** An address that cannot be read at all: Fastify finds that out before any hook runs. */
+export function answerUnreadableAddress(
+  _raised: FastifyError,
+  _request: FastifyRequest,
+  reply: FastifyReply
+): void {
+  void answer(reply, new RouteNotFoundError())
 }
 
 /** What Node could not read as a request never reaches a route; it gets the same envelope. */
@@ -97,14 +111,14 @@ export function answerClientError(
     socket.destroy()
     return
   }
-  const error =
-    CLIENT_ERRORS.get(raised.code ?? '')?.() ?? new PayloadError('It is no HTTP request.')
-  const body = JSON.stringify({ success: false, errors: [error.message] })
+  const unreadable = () => new PayloadError('It is no HTTP request.')
+  const error = (CLIENT_ERRORS.get(raised.code ?? '') ?? unreadable)()
+  const { type, body } = content(error)
   const status = error.statusCode ?? 400
-  socket.end(
+  socket.write(
     [
       `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
-      'content-type: application/json; charset=utf-8',
+      `content-type: ${type}`,
       `content-length: ${Buffer.byteLength(body)}`,
       `x-error-code: ${error.code}`,
       'connection: close',
@@ -112,9 +126,11 @@ export function answerClientError(
       body
     ].join('\r\n')
   )
+  socket.destroySoon()
 }
 
 const CLIENT_ERRORS: ReadonlyMap<string, () => FastifyError> = new Map<string, () => FastifyError>([
   ['ERR_HTTP_REQUEST_TIMEOUT', () => new UploadTimeoutError()],
-  ['HPE_HEADER_OVERFLOW', () => new TooLargeError('the headers of the request')]
+  ['HPE_HEADER_OVERFLOW', () => new TooLargeError('the headers of the request')],
+  ['HPE_INVALID_EOF_STATE', () => new MalformedBodyError('the request ended too early')]
 ])

@@ -49,38 +49,92 @@ export default fp<FormOptions>(
 
 async function read(request: FastifyRequest, options: FormOptions): Promise<Form> {
   if (!request.isMultipart()) throw new MalformedBodyError('expected multipart/form-data')
+  const encoding = request.headers['content-encoding'] ?? 'identity'
+  if (encoding !== 'identity') throw new MalformedBodyError('a compressed body is not read here')
   const tooLarge = new TooLargeError(
     `the request body is over the limit of ${options.maxBodyBytes} bytes (AUDIENCE_MAX_BODY_BYTES)`
   )
   if (Number(request.headers['content-length'] ?? 0) > options.maxBodyBytes) throw tooLarge
   const overLimit = Promise.withResolvers<never>()
-  const stopCounting = countBytes(request, options.maxBodyBytes, () => overLimit.reject(tooLarge))
+  const delimiters = delimiterCounter(request.headers['content-type'] ?? '')
+  const stopWatching = watchBytes(request, options.maxBodyBytes, {
+    onBytes: delimiters.see,
+    onOver: () => overLimit.reject(tooLarge)
+  })
   try {
-    return await Promise.race([collect(request, options), overLimit.promise])
+    const { form, parts } = await Promise.race([collect(request, options), overLimit.promise])
+    if (parts !== delimiters.count()) {
+      throw new MalformedBodyError('a part cannot be read; an empty line follows its headers')
+    }
+    if (parts === 0) throw new MalformedBodyError('the form is empty')
+    return form
   } catch (error) {
     throw translate(error)
   } finally {
-    stopCounting()
+    stopWatching()
   }
+}
+
+interface Watchers {
+  onBytes(chunk: Buffer): void
+  onOver(): void
 }
 
 /**
  * Watches the bytes as they arrive: the parser's own limits see neither what stands before the
  * first part nor what follows the last. Node reads and drops the rest once the answer is sent.
  */
-function countBytes({ raw }: FastifyRequest, limit: number, onOver: () => void): () => void {
+function watchBytes({ raw }: FastifyRequest, limit: number, watchers: Watchers): () => void {
   let bytes = 0
-  const count = (chunk: Buffer): void => {
+  const watch = (chunk: Buffer): void => {
     bytes += chunk.byteLength
-    if (bytes <= limit) return
+    if (bytes <= limit) {
+      watchers.onBytes(chunk)
+      return
+    }
     raw.unpipe()
-    onOver()
+    watchers.onOver()
   }
-  raw.on('data', count)
-  return () => raw.off('data', count)
+  raw.on('data', watch)
+  return () => raw.off('data', watch)
 }
 
-async function collect(request: FastifyRequest, options: FormOptions): Promise<Form> {
+/**
+ * Counts the delimiters that open a part (RFC 2046, 5.1.1): the parser drops a part whose headers
+ * it cannot read without a word, and an upload must not lose a field like that.
+ */
+function delimiterCounter(contentType: string) {
+  const [, quoted, plain] = /;\s*boundary=(?:"([^"]*)"|([^\s;]+))/i.exec(contentType) ?? []
+  const delimiter = Buffer.from(`\r\n--${quoted ?? plain ?? ''}`)
+  // The first delimiter may stand at the very beginning, without the line break before it.
+  let rest = Buffer.from('\r\n')
+  let count = 0
+  let isClosed = false
+
+  function see(chunk: Buffer): void {
+    if (isClosed) return
+    const bytes = Buffer.concat([rest, chunk])
+    let from = 0
+    for (;;) {
+      const found = bytes.indexOf(delimiter, from)
+      const end = found + delimiter.byteLength
+      if (found < 0 || end + 2 > bytes.byteLength) break
+      isClosed = bytes.toString('latin1', end, end + 2) === '--'
+      if (isClosed) return
+      count += 1
+      from = end
+    }
+    // Enough for a delimiter that is cut in two, with the two bytes behind it.
+    rest = bytes.subarray(Math.max(from, bytes.byteLength - delimiter.byteLength - 1))
+  }
+
+  return { see, count: () => count }
+}
+
+async function collect(
+  request: FastifyRequest,
+  options: FormOptions
+): Promise<{ readonly form: Form; readonly parts: number }> {
   const form = new Map<string, Uint8Array<SharedArrayBuffer>>()
   // The first problem is told after the whole body was read: until then the caller does not listen.
   let problem: Error | undefined
@@ -104,8 +158,7 @@ async function collect(request: FastifyRequest, options: FormOptions): Promise<F
     }
   }
   if (problem !== undefined) throw problem
-  if (parts === 0) throw new MalformedBodyError('the form is empty')
-  return form
+  return { form, parts }
 }
 
 /** The part's bytes, or `undefined` if there are more than the limit; reads to its end either way. */

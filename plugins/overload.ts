@@ -1,3 +1,4 @@
+import { totalmem } from 'node:os'
 import { getHeapStatistics } from 'node:v8'
 import underPressure from '@fastify/under-pressure'
 import fp from 'fastify-plugin'
@@ -6,10 +7,17 @@ import { ClosingError, OverloadedError } from '../src/errors.ts'
 /** Room in memory for uploads that are being read or wait for their deliveries. */
 export interface UploadBudget {
   /**
-   * Sets bytes aside; the returned function gives them back (once, however often it is called).
+   * Sets bytes aside.
    * @throws OverloadedError when too much is taken.
    */
-  reserve(bytes: number): () => void
+  reserve(bytes: number): Room
+}
+
+export interface Room {
+  /** Gives back what is over this many bytes. */
+  shrinkTo(bytes: number): void
+  /** Gives everything back. */
+  release(): void
 }
 
 declare module 'fastify' {
@@ -21,8 +29,8 @@ declare module 'fastify' {
 /** Uploads of this many times the largest body are held at once. */
 const BUDGET_IN_BODIES = 4
 const MAX_EVENT_LOOP_DELAY_MS = 1_000
-/** Above this part of the heap new uploads would end the process. */
-const MAX_HEAP_PART = 0.9
+/** Above this part of the memory there is, new uploads would end the process. */
+const MAX_MEMORY_PART = 0.9
 
 /** Refuses new uploads while the service is closing or has more to do than it can take. */
 export default fp<{ maxBodyBytes: number }>(
@@ -34,10 +42,12 @@ export default fp<{ maxBodyBytes: number }>(
         if (taken + bytes > room) throw new OverloadedError()
         taken += bytes
         let held = bytes
-        return () => {
-          taken -= held
-          held = 0
+        const shrinkTo = (less: number): void => {
+          const left = Math.min(held, less)
+          taken -= held - left
+          held = left
         }
+        return { shrinkTo, release: () => shrinkTo(0) }
       }
     } satisfies UploadBudget)
 
@@ -50,9 +60,17 @@ export default fp<{ maxBodyBytes: number }>(
     })
     await app.register(underPressure, {
       maxEventLoopDelay: MAX_EVENT_LOOP_DELAY_MS,
-      maxHeapUsedBytes: MAX_HEAP_PART * getHeapStatistics().heap_size_limit,
+      maxHeapUsedBytes: MAX_MEMORY_PART * getHeapStatistics().heap_size_limit,
+      // Bodies lie outside of the heap.
+      maxRssBytes: MAX_MEMORY_PART * memoryLimitBytes(),
       customError: OverloadedError
     })
   },
   { name: 'overload', fastify: '5.x' }
 )
+
+/** The container's limit where there is one, else the machine's memory. */
+function memoryLimitBytes(): number {
+  const limit = process.constrainedMemory()
+  return limit > 0 && limit < totalmem() ? limit : totalmem()
+}

@@ -44,21 +44,28 @@ export class ProviderError extends Error {
   }
 }
 
+/** Longer texts are cut first: a pattern must not work its way through a page that echoes a request. */
+const MAX_RAW_CHARACTERS = 500
+
+/** In this order; each is linear in the length of the text. */
 const CLEANERS: readonly (readonly [RegExp, string])[] = [
-  [/<[^>]*>/g, ' '],
-  [/(["'`‘“«])(?:(?!\1)[^"'`’”»])*(["'`’”»])/g, '…'],
-  [/\S*@\S*/g, '…'],
+  // From the first quotation mark to the last: a name in quotes may hold an apostrophe itself.
+  [/["'`‘’“”«»„].*["'`‘’“”«»„]/s, '…'],
+  [/["'`‘’“”«»„].*$/s, '…'],
+  [/<[^<>]*>/g, ' '],
+  [/[^\s@]*@\S*/g, '…'],
   [/\bhttps?:\/\/\S+/gi, '…'],
   [/\b[0-9a-f]{16,}\b/gi, '…'],
-  [/\+?\d[\d\s().-]{4,}\d/g, '…'],
+  [/\+?\d(?:[\s().-]*\d){5,}/g, '…'],
   [/\s+/g, ' ']
 ]
 
 /**
- * A platform's text without anything that may be personal data or a secret: quoted values, e-mail
- * addresses, links, hashes and long numbers become `…`; at most 200 characters remain.
+ * A platform's text without anything that may be personal data or a secret: what is in quotation
+ * marks, e-mail addresses, links, hashes and long numbers become `…`; at most 200 characters remain.
  */
 export function cleanMessage(text: string): string {
-  const cleaned = CLEANERS.reduce((left, [pattern, by]) => left.replace(pattern, by), text).trim()
+  const cut = text.slice(0, MAX_RAW_CHARACTERS)
+  const cleaned = CLEANERS.reduce((left, [pattern, by]) => left.replace(pattern, by), cut).trim()
   return cleaned.length > 200 ? `${cleaned.slice(0, 199)}…` : cleaned
 }

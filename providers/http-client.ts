@@ -87,12 +87,37 @@ export function createHttpClient({ origin, timeoutMs }: HttpClientOptions): Http
         }
       } catch (error) {
         if (signal.aborted) throw signal.reason
-        throw new ProviderError('transient', `no answer (${faultCode(error)})`)
+        throw unanswered(faultCode(error))
       }
     },
     // Calls under way were aborted or waited for by whoever sent them.
     close: () => agent.destroy()
   }
+}
+
+/** A call that undici cannot even form would fail for ever: a setting holds what no header may. */
+function unanswered(code: string): ProviderError {
+  return code === 'UND_ERR_INVALID_ARG'
+    ? new ProviderError('invalid', 'the request cannot be formed; check the settings of the tag')
+    : new ProviderError('transient', `no answer (${code})`)
+}
+
+const LONGEST_RETRY_AFTER_MS = 24 * 3_600_000
+
+/**
+ * The wait that a `retry-after` header asks for, in milliseconds, at most a day: seconds, or a date
+ * (RFC 9110, 10.2.3). `undefined` where there is none or it cannot be read.
+ */
+export function retryAfterMs(
+  { headers }: Pick<PlatformAnswer, 'headers'>,
+  now: number
+): number | undefined {
+  const header = headers['retry-after']
+  if (typeof header !== 'string') return undefined
+  const text = header.trim()
+  const waitMs = /^\d+(\.\d+)?$/.test(text) ? Number(text) * 1_000 : Date.parse(text) - now
+  if (Number.isNaN(waitMs)) return undefined
+  return Math.min(LONGEST_RETRY_AFTER_MS, Math.max(0, Math.ceil(waitMs)))
 }
 
 /** The code alone: messages of network errors name hosts, and causes may carry request data. */

@@ -117,6 +117,11 @@ export interface Provider<S extends TObject = TObject> {
   problems?(variables: Static<S>): readonly string[]
   /** The name as the platform will store it (some cut long names). */
   storedName(name: string, variables: Static<S>): string
+  /**
+   * Tells segments apart that may have one name, where a platform knows several kinds; absent where
+   * every upload of a name goes to the same segment.
+   */
+  segmentKind?(audience: Pick<Audience, 'type'>, variables: Static<S>): string
   /** Deterministic: the same members and settings give the same bodies, byte for byte. */
   encode(members: Members, audience: Audience, variables: Static<S>): Encoding
   /** The id of the segment with exactly this stored name, or `undefined`. */

@@ -4,7 +4,7 @@ import Fastify, { type FastifyInstance, LogController } from 'fastify'
 import type { DestinationStream } from 'pino'
 import auth from '../plugins/auth.ts'
 import dispatcher from '../plugins/dispatcher.ts'
-import errors, { answerClientError } from '../plugins/errors.ts'
+import errors, { answerClientError, answerUnreadableAddress } from '../plugins/errors.ts'
 import platforms from '../plugins/platforms.ts'
 import telemetry from '../plugins/telemetry.ts'
 import type { Config } from './config.ts'
@@ -58,6 +58,7 @@ export async function buildApp(config: Config, options: AppOptions = {}): Promis
       headersTimeout: Math.min(HEADERS_DEADLINE_MS, uploadDeadlineMs)
     },
     clientErrorHandler: answerClientError,
+    frameworkErrors: answerUnreadableAddress,
     bodyLimit: config.maxBodyBytes,
     return503OnClosing: false,
     requestIdHeader: false,

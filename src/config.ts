@@ -254,7 +254,11 @@ function readFile(env: Environment, settings: Settings, problems: string[]): Con
   }
   if (Value.Check(ConfigFile, file)) return file
   problems.push(...problemsOf(ConfigFile, file, dotted('')))
-  return {}
+  // What can be read is checked all the same, so that everything is told at once.
+  const readable: unknown = {
+    ...(file instanceof Object && 'providers' in file && { providers: file.providers })
+  }
+  return Value.Check(ConfigFile, readable) ? readable : {}
 }
 
 function tagsFromFile(

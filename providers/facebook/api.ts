@@ -75,6 +75,7 @@ export async function findSegment(
 async function* listAudiences(subtype: string, context: Context): AsyncGenerator<ListedAudience> {
   let size = 0
   let after: string | undefined
+  const seen = new Set<string>()
   for (;;) {
     const answer = await send(context, {
       method: 'GET',
@@ -99,7 +100,8 @@ async function* listAudiences(subtype: string, context: Context): AsyncGenerator
     // not followed: it carries the access token.
     if (paging?.next === undefined) return
     const cursor = paging.cursors?.after
-    if (cursor === undefined || cursor === after) throw unexpected(answer)
+    if (cursor === undefined || seen.has(cursor)) throw unexpected(answer)
+    seen.add(cursor)
     after = cursor
   }
 }

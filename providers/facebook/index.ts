@@ -21,6 +21,7 @@ export const facebook = defineProvider({
   accountId,
   problems,
   storedName: (name) => name,
+  segmentKind: ({ type }, { primarySubtype }) => (type === 'primary' ? primarySubtype : 'CUSTOM'),
   encode,
   findSegment,
   createSegment,

@@ -7,11 +7,19 @@ export interface Account {
   /** Deliveries under way: one waits here until it may run. */
   readonly slots: PQueue
   /** Runs one platform call as soon as the account's rates and pauses let it. */
-  call<T>(run: () => Promise<T>, signal: AbortSignal): Promise<T>
-  /** No further call starts within this time, in milliseconds. */
+  call<T>(run: () => Promise<T>, options: CallOptions): Promise<T>
+  /** No further call starts within this time, in milliseconds; at most an hour. */
   pause(forMs: number): void
-  close(): void
 }
+
+export interface CallOptions {
+  readonly signal: AbortSignal
+  /** Waiting calls of a higher priority go first. */
+  readonly priority: number
+}
+
+/** A platform that asks for more is asked again after this, by one call that finds out. */
+const LONGEST_PAUSE_MS = 3_600_000
 
 export function createAccount(
   limits: ProviderLimits,
@@ -35,19 +43,16 @@ export function createAccount(
 
   return {
     slots: deliveries,
-    call: (run, signal) =>
+    call: (run, { signal, priority }) =>
       inFlight.add(
         async () => {
           await waitForTurn(signal)
           return run()
         },
-        { signal }
+        { signal, priority }
       ),
     pause(forMs) {
-      pausedUntil = Math.max(pausedUntil, clock.now() + forMs)
-    },
-    close() {
-      for (const queue of [inFlight, deliveries, ...rates]) queue.clear()
+      pausedUntil = Math.max(pausedUntil, clock.now() + Math.min(forMs, LONGEST_PAUSE_MS))
     }
   }
 }

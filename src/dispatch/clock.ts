@@ -8,11 +8,14 @@ export interface Clock {
   sleep(forMs: number, signal: AbortSignal): Promise<void>
 }
 
+/** A longer timer fires at once. Who waits longer looks at the time again afterwards. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1
+
 export const systemClock: Clock = {
   now: () => Date.now(),
   async sleep(forMs, signal) {
     try {
-      await wait(forMs, undefined, { signal })
+      await wait(Math.min(forMs, LONGEST_TIMER_MS), undefined, { signal })
     } catch (error) {
       signal.throwIfAborted()
       throw error

@@ -52,12 +52,14 @@ export interface ContextOptions {
   /** Calls become children of its span. */
   readonly parent: Context
   readonly notes: SegmentNotes
+  /** Of the calls that wait for their turn in the account, those with a higher one go first. */
+  readonly priority?: number
 }
 
 /** What a provider's functions work with: calls within the account's limits, traced. */
 export function providerContext(
   destination: Destination,
-  { tracer, clock, signal, parent, notes }: ContextOptions
+  { tracer, clock, signal, parent, notes, priority = 0 }: ContextOptions
 ): ProviderContext {
   const { provider, tag, account, client, variables } = destination
 
@@ -81,7 +83,7 @@ export function providerContext(
             return answer
           }
         ),
-      signal
+      { signal, priority }
     )
   }
 

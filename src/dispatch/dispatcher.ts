@@ -2,6 +2,7 @@ import { setTimeout as wait } from 'node:timers/promises'
 import { type Context, ROOT_CONTEXT, type Tracer } from '@opentelemetry/api'
 import type { FastifyBaseLogger } from 'fastify'
 import PQueue from 'p-queue'
+import { ProviderError } from '../../providers/errors.ts'
 import type { Audience, CheckProblem, Encoding } from '../../providers/provider.ts'
 import type { Delivery, Store, Upload } from '../store/store.ts'
 import type { Clock } from './clock.ts'
@@ -12,9 +13,11 @@ import {
   providerContext
 } from './destination.ts'
 import { type Job, toAudience, uploadAttributes } from './job.ts'
+import { PreparationError } from './retry.ts'
 import { createRunner } from './runner.ts'
 import { createSegments, segmentLock } from './segments.ts'
 import { faultOf, inSpan } from './tracing.ts'
+import type { EncodeOutcome } from './worker.ts'
 import type { Workers } from './workers.ts'
 
 export interface DispatcherOptions {
@@ -61,6 +64,8 @@ export interface Dispatcher {
   close(withinMs: number): Promise<number>
 }
 
+const CHECK_WITHIN_MS = 10_000
+
 export function createDispatcher(options: DispatcherOptions): Dispatcher {
   const { store, workers, clock, tracer, log } = options
   const destinations = createDestinations(options.platforms, clock)
@@ -90,7 +95,8 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     } catch (error) {
       if (!signal.aborted) log.error({ fault: faultOf(error) }, 'delivery stopped')
     } finally {
-      jobs.delete(job.delivery.id)
+      // Sent again after it had failed, the delivery may have a newer job by now.
+      if (jobs.get(job.delivery.id) === job) jobs.delete(job.delivery.id)
       job.reported.resolve()
     }
   }
@@ -153,8 +159,14 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
 
     async check(destination) {
       const notes = { get: () => undefined, set: () => undefined }
-      const context = { tracer, clock, signal, parent: ROOT_CONTEXT, notes }
-      return destination.provider.check(providerContext(destination, context))
+      const inTime = AbortSignal.any([signal, AbortSignal.timeout(CHECK_WITHIN_MS)])
+      const context = { tracer, clock, signal: inTime, parent: ROOT_CONTEXT, notes }
+      try {
+        return await destination.provider.check(providerContext(destination, context))
+      } catch (error) {
+        if (signal.aborted || !inTime.aborted) throw error
+        throw new ProviderError('transient', 'no answer in time, or the account is paused')
+      }
     },
 
     async close(limitMs) {
@@ -175,10 +187,10 @@ function encodeOnce(
   workers: Workers,
   store: Store
 ): (index: number) => Promise<Encoding> {
-  let outcome: Promise<readonly Encoding[]> | undefined
+  let outcome: Promise<EncodeOutcome['encodings']> | undefined
 
-  async function encodeAll(): Promise<readonly Encoding[]> {
-    const { report, encodings } = await workers.encode({
+  async function encodeAll(): Promise<EncodeOutcome['encodings']> {
+    const task = {
       users,
       maxUsers,
       defaultCountry: upload.defaultCountry,
@@ -187,6 +199,10 @@ function encodeOnce(
         variables,
         audience
       }))
+    }
+    const { report, encodings } = await workers.encode(task).catch((cause: unknown) => {
+      outcome = undefined
+      throw new PreparationError('a worker thread failed', { cause })
     })
     await store.setReport(upload.id, report)
     return encodings
@@ -196,6 +212,9 @@ function encodeOnce(
     outcome ??= encodeAll()
     const encoding = (await outcome)[index]
     if (encoding === undefined) throw new Error(`no encoding ${index}`)
+    if ('stack' in encoding) {
+      throw Object.assign(new Error('the encoding failed'), { stack: encoding.stack })
+    }
     return encoding
   }
 }

@@ -18,8 +18,18 @@ export type Verdict =
   | { readonly action: 'retry'; readonly waitMs: number; readonly account: boolean }
   | { readonly action: 'resolve_anew' }
 
+/** The worker thread that prepared an upload died. What ended it may do so again. */
+export class PreparationError extends Error {
+  override readonly name = 'PreparationError'
+}
+
+const PREPARATION_ATTEMPTS = 3
+
 /** What is done about a failed attempt; time limits are the caller's. */
 export function judge({ error, attempt, segmentIsFresh, resolvedAnew }: Failure): Verdict {
+  if (error instanceof PreparationError && attempt < PREPARATION_ATTEMPTS) {
+    return { action: 'retry', waitMs: backoffMs(attempt), account: false }
+  }
   if (!(error instanceof ProviderError)) return { action: 'fail' }
   const waitMs = Math.max(error.waitMs ?? 0, backoffMs(attempt))
   switch (error.errorClass) {

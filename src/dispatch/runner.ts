@@ -38,6 +38,10 @@ export interface Runner {
 const ATTEMPTS_UNTIL_REPORTED = 3
 const FIRST_POLL_MS = 1_000
 const LONGEST_POLL_MS = 10_000
+/** How long a platform may work on what it took. */
+const CONFIRM_WITHIN_MS = 24 * 3_600_000
+/** Polls let uploads of the same account go first. */
+const POLL_PRIORITY = -1
 
 /** Brings single deliveries to their end: attempts, retries, polls. */
 export function createRunner(options: RunnerOptions): Runner {
@@ -61,9 +65,9 @@ export function createRunner(options: RunnerOptions): Runner {
     )
   }
 
-  function contextOf({ destination, audience }: Job, parent: Context): ProviderContext {
+  function contextOf({ destination, audience }: Job, parent: Context, priority = 0) {
     const notes = segments.notes(destination, audience)
-    return providerContext(destination, { tracer, clock, parent, signal, notes })
+    return providerContext(destination, { tracer, clock, parent, signal, notes, priority })
   }
 
   async function send(job: Job, context: ProviderContext): Promise<void> {
@@ -130,7 +134,8 @@ export function createRunner(options: RunnerOptions): Runner {
   async function poll(job: Job, ticket: string, tries: number): Promise<UploadResult | undefined> {
     const { provider, account } = job.destination
     try {
-      return await provider.confirm?.(ticket, job.audience, contextOf(job, job.parent))
+      const context = contextOf(job, job.parent, POLL_PRIORITY)
+      return await provider.confirm?.(ticket, job.audience, context)
     } catch (error) {
       signal.throwIfAborted()
       const verdict = judge({ error, attempt: tries, segmentIsFresh: false, resolvedAnew: true })
@@ -142,7 +147,8 @@ export function createRunner(options: RunnerOptions): Runner {
   }
 
   async function finish(job: Job, ticket: string): Promise<UploadResult> {
-    for (let tries = 1; clock.now() <= job.giveUpAt; tries += 1) {
+    const giveUpAt = clock.now() + CONFIRM_WITHIN_MS
+    for (let tries = 1; clock.now() <= giveUpAt; tries += 1) {
       await clock.sleep(Math.min(LONGEST_POLL_MS, FIRST_POLL_MS * 2 ** (tries - 1)), signal)
       const result = await poll(job, ticket, tries)
       if (result !== undefined) return result

@@ -5,6 +5,8 @@ import type { Destination } from './destination.ts'
 /** A new segment may not be visible everywhere at its platform for this long. */
 const FRESH_MS = 10 * 60_000
 
+const MAX_SEGMENTS = 10_000
+
 interface Known {
   readonly id: string
   /** When this process created it; `undefined` where it was found. */
@@ -12,15 +14,16 @@ interface Known {
 }
 
 /**
- * Names one segment of one account: what is written to it goes one after the other. The type is no
- * part of it, because most platforms know only one.
+ * Names one segment of one account: what is written to it goes one after the other.
  */
 export function segmentLock({ provider, accountId }: Destination, segmentName: string): string {
   return JSON.stringify([provider.name, accountId, segmentName])
 }
 
-const segmentKey = (destination: Destination, { segmentName, type }: Audience) =>
-  `${segmentLock(destination, segmentName)}${type}`
+function segmentKey(destination: Destination, audience: Audience): string {
+  const kind = destination.provider.segmentKind?.(audience, destination.variables) ?? ''
+  return `${segmentLock(destination, audience.segmentName)}${kind}`
+}
 
 /** Remembers segment ids and what providers note about segments. */
 export interface Segments {
@@ -40,6 +43,14 @@ export function createSegments(clock: Clock): Segments {
   const known = new Map<string, Known>()
   const notes = new Map<string, unknown>()
 
+  /** Names come from callers: what was not used for the longest time is forgotten. */
+  function keep<T>(map: Map<string, T>, key: string, value: T): void {
+    map.delete(key)
+    map.set(key, value)
+    const [oldest] = map.keys()
+    if (map.size > MAX_SEGMENTS && oldest !== undefined) map.delete(oldest)
+  }
+
   return {
     async resolve(destination, audience, context) {
       const key = segmentKey(destination, audience)
@@ -48,7 +59,7 @@ export function createSegments(clock: Clock): Segments {
       const found = await destination.provider.findSegment(audience, context)
       const id = found ?? (await destination.provider.createSegment(audience, context))
       if (id === undefined) return undefined
-      known.set(key, { id, createdAt: found === undefined ? clock.now() : undefined })
+      keep(known, key, { id, createdAt: found === undefined ? clock.now() : undefined })
       return id
     },
     isFresh(destination, audience) {
@@ -60,7 +71,7 @@ export function createSegments(clock: Clock): Segments {
     },
     notes(destination, audience) {
       const key = segmentKey(destination, audience)
-      return { get: () => notes.get(key), set: (value) => void notes.set(key, value) }
+      return { get: () => notes.get(key), set: (value) => keep(notes, key, value) }
     }
   }
 }

@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto'
 import type { Audience, Encoding } from '../../providers/provider.ts'
 import { providers } from '../../providers/registry.ts'
-import { createMembers } from '../audience/members.ts'
+import { createMembers, type Members } from '../audience/members.ts'
 import { parseUsers } from '../audience/parse-users.ts'
 import { type FieldReport, fieldReport } from '../audience/report.ts'
 
@@ -48,7 +48,12 @@ export interface EncodeTarget {
 export interface EncodeOutcome {
   readonly report: FieldReport
   /** One per target, in their order. */
-  readonly encodings: readonly Encoding[]
+  readonly encodings: readonly (Encoding | EncodingFault)[]
+}
+
+/** A provider failed at its own part. */
+export interface EncodingFault {
+  readonly stack: string
 }
 
 /** Brings users that were read before into each target's form, normalising and hashing once. */
@@ -64,10 +69,20 @@ export function encodeUsers({
     parsed.users,
     defaultCountry === undefined ? {} : { defaultCountry }
   )
-  const encodings = targets.map(({ provider, variables, audience }) => {
+  const encodings = targets.map((target) => encodeFor(target, members))
+  return { report: fieldReport(members), encodings }
+}
+
+/** One platform's fault must not be the others'. */
+function encodeFor(
+  { provider, variables, audience }: EncodeTarget,
+  members: Members
+): Encoding | EncodingFault {
+  try {
     const definition = providers.find(({ name }) => name === provider)
     if (definition === undefined) throw new Error(`no provider ${provider}`)
     return definition.encode(members, audience, variables)
-  })
-  return { report: fieldReport(members), encodings }
+  } catch (error) {
+    return { stack: (error instanceof Error && error.stack) || String(error) }
+  }
 }

@@ -10,16 +10,29 @@ export interface Workers {
 }
 
 const MAX_THREADS = 4
+/** A body that is made to take more ends its thread, not the process. */
+const MAX_HEAP_MIB = 1024
+const READ_WITHIN_MS = 60_000
+
+/** Whether a task ended because it needed more memory or time than it may have. */
+export function isOutOfBounds(error: unknown): boolean {
+  if (!(error instanceof Error)) return false
+  return (
+    error.name === 'AbortError' || ('code' in error && error.code === 'ERR_WORKER_OUT_OF_MEMORY')
+  )
+}
 
 export function createWorkers(): Workers {
   const pool = new Piscina({
     filename: new URL('./worker.ts', import.meta.url).href,
     minThreads: 1,
     maxThreads: Math.min(MAX_THREADS, availableParallelism()),
-    idleTimeout: 30_000
+    idleTimeout: 30_000,
+    resourceLimits: { maxOldGenerationSizeMb: MAX_HEAP_MIB }
   })
   return {
-    read: (task) => pool.run(task, { name: 'readUsers' }),
+    read: (task) =>
+      pool.run(task, { name: 'readUsers', signal: AbortSignal.timeout(READ_WITHIN_MS) }),
     encode: (task) => pool.run(task, { name: 'encodeUsers' }),
     close: () => pool.destroy()
   }

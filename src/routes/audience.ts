@@ -6,6 +6,8 @@ import { segmentName } from '../audience/segment-name.ts'
 import type { Config } from '../config.ts'
 import type { Destination } from '../dispatch/destination.ts'
 import { uploadAttributes } from '../dispatch/job.ts'
+import { isOutOfBounds } from '../dispatch/workers.ts'
+import { faultOf } from '../dispatch/tracing.ts'
 import { NoUsersError, PayloadError, TooLargeError } from '../errors.ts'
 import type { Accepted, Target } from '../store/store.ts'
 import { syncAnswer } from './sync-answer.ts'
@@ -13,6 +15,8 @@ import { readFields, readQuery, UploadQuery, type UploadQueryValues } from './up
 
 /** Set aside for a body that does not tell its length. */
 const UNKNOWN_LENGTH_BYTES = 16 * 1024 * 1024
+
+const TOO_COSTLY = 'the field "users" takes more memory or time to read than there is'
 
 /** `POST /audience`: takes one batch of customers for all platforms. */
 const routes: FastifyPluginAsyncTypebox<{ config: Config }> = async (app, { config }) => {
@@ -28,7 +32,9 @@ const routes: FastifyPluginAsyncTypebox<{ config: Config }> = async (app, { conf
   /** Reads, checks and accepts an upload; whatever is wrong with it ends here. */
   async function receive(request: FastifyRequest, query: UploadQueryValues) {
     const { name, type, batch, users } = readFields(await request.readForm())
-    const read = await workers.read({ users, maxUsers })
+    const read = await workers.read({ users, maxUsers }).catch((error: unknown) => {
+      throw isOutOfBounds(error) ? new TooLargeError(TOO_COSTLY) : error
+    })
     if ('problem' in read) throw refusal(read, maxUsers)
     const segment = segmentName(name, {
       prefix: config.segmentPrefix,
@@ -66,20 +72,22 @@ const routes: FastifyPluginAsyncTypebox<{ config: Config }> = async (app, { conf
     if (dispatcher.destinations.length === 0) {
       request.log.warn('no provider is configured: nothing to do')
     }
-    void dispatcher
+    dispatcher
       .submit({ upload, deliveries: toRun, users, parent: request.traceContext })
       .finally(release)
+      .catch((error: unknown) => app.log.error({ fault: faultOf(error) }, 'upload stopped'))
   }
 
   app.post('/audience', { schema: { querystring: UploadQuery } }, async (request, reply) => {
     const query = readQuery(request.query, config, dispatcher.destinations)
     const length = Number(request.headers['content-length'] ?? UNKNOWN_LENGTH_BYTES)
-    const release = app.uploadBudget.reserve(Math.min(length, maxBodyBytes))
+    const room = app.uploadBudget.reserve(Math.min(length, maxBodyBytes))
     const { accepted, users } = await receive(request, query).catch((error: unknown) => {
-      release()
+      room.release()
       throw error
     })
-    deliver(request, accepted, users, release)
+    room.shrinkTo(users.byteLength)
+    deliver(request, accepted, users, () => room.release())
 
     void reply.header('location', `/audience/sessions/${accepted.upload.sessionId}`)
     if (accepted.duplicate) void reply.header('x-duplicate', 'true')

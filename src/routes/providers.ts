@@ -3,7 +3,7 @@ import { Type } from 'typebox'
 import type { CheckProblem } from '../../providers/provider.ts'
 import type { Destination } from '../dispatch/destination.ts'
 import { toLastError } from '../dispatch/retry.ts'
-import { PayloadError } from '../errors.ts'
+import { readBoolean } from './upload-request.ts'
 
 const Query = Type.Object({ check: Type.Optional(Type.String()) })
 
@@ -39,11 +39,7 @@ const routes: FastifyPluginAsyncTypebox = async (app) => {
   }
 
   app.get('/providers', { schema: { querystring: Query } }, async (request) => {
-    const { check: wanted = 'false' } = request.query
-    if (!['true', 'false', '1', '0', ''].includes(wanted)) {
-      throw new PayloadError('The query parameter "check" must be true, false, 1 or 0.')
-    }
-    const withCheck = wanted !== 'false' && wanted !== '0'
+    const withCheck = readBoolean('check', request.query.check)
     const providers = await Promise.all(
       dispatcher.destinations.map(async (destination) => ({
         ...describe(destination),
@@ -53,12 +49,17 @@ const routes: FastifyPluginAsyncTypebox = async (app) => {
     return { providers }
   })
 
+  let closing = false
+  app.addHook('preClose', async () => {
+    closing = true
+  })
   app.addHook('onReady', () => {
     void Promise.all(
       dispatcher.destinations.map(async (destination) => {
         const { ok, problems } = await check(destination)
         const { provider, tag } = destination
-        if (!ok) app.log.warn({ provider: provider.name, tag, problems }, 'provider check failed')
+        if (!ok && !closing)
+          app.log.warn({ provider: provider.name, tag, problems }, 'provider check failed')
       })
     )
   })

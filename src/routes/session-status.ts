@@ -142,11 +142,12 @@ function countStates(group: readonly Delivery[]): Record<DeliveryState, number> 
 }
 
 function addCounts(all: readonly Counts[]): Record<string, number> {
-  const sums: Record<string, number> = {}
-  for (const [name, count] of all.flatMap(Object.entries<number>)) {
-    sums[name] = (sums[name] ?? 0) + count
+  // A map, because the names of ignored fields are the caller's, `constructor` among them.
+  const sums = new Map<string, number>()
+  for (const [name, count] of all.flatMap((counts) => Object.entries(counts))) {
+    sums.set(name, (sums.get(name) ?? 0) + count)
   }
-  return sums
+  return Object.fromEntries(sums)
 }
 
 const NO_VALUES: FieldCount = { given: 0, usable: 0, unusable: 0, hashed: 0 }

@@ -44,7 +44,8 @@ const BOOLEANS: ReadonlyMap<string, boolean> = new Map([
   ['0', false]
 ])
 
-function readBoolean(name: string, text: string | undefined): boolean {
+/** @throws PayloadError naming the parameter. */
+export function readBoolean(name: string, text: string | undefined): boolean {
   if (text === undefined) return false
   const value = BOOLEANS.get(text)
   if (value === undefined) {

@@ -19,15 +19,19 @@ interface Entry {
 /** Settled uploads beyond this many are forgotten before their time, oldest first. */
 const MAX_UPLOADS = 10_000
 
+/** The status of a session can be asked for at least this long after it settled. */
+const KEEP_STATUS_MS = 24 * 3_600_000
+
 /** Keeps everything in the memory of this process: what is not delivered at its end is lost. */
 export function createMemoryStore({
-  keepSettledMs,
+  dedupMs,
   now = Date.now
 }: {
-  /** How long a settled upload is remembered, in milliseconds. */
-  readonly keepSettledMs: number
+  /** How long a settled upload is recognised when it is sent again, in milliseconds. */
+  readonly dedupMs: number
   readonly now?: () => number
 }): Store {
+  const keepSettledMs = Math.max(dedupMs, KEEP_STATUS_MS)
   // Insertion order is the order of acceptance.
   const uploads = new Map<string, Entry>()
   const idByIdentity = new Map<string, string>()
@@ -50,12 +54,26 @@ export function createMemoryStore({
     for (const [id, entry] of uploads) {
       // What was accepted later settles later still.
       if (entry.upload.acceptedAt + keepSettledMs > now() && uploads.size <= MAX_UPLOADS) return
-      const own = entry.deliveries.map(get)
-      if (!own.every(isSettled)) continue
-      const settledAt = Math.max(entry.upload.acceptedAt, ...own.map((d) => d.settledAt ?? 0))
+      const settledAt = settledAtOf(entry)
+      if (settledAt === undefined) continue
       if (settledAt + keepSettledMs > now() && uploads.size <= MAX_UPLOADS) continue
       forget(id, entry)
     }
+  }
+
+  /** When the last of an upload's deliveries settled; `undefined` while one has not. */
+  function settledAtOf({ upload, deliveries: own }: Entry): number | undefined {
+    const all = own.map(get)
+    if (!all.every(isSettled)) return undefined
+    return Math.max(upload.acceptedAt, ...all.map(({ settledAt }) => settledAt ?? 0))
+  }
+
+  /** The same upload as it was accepted before, if that was not too long ago. */
+  function recognised(identity: string): Entry | undefined {
+    const entry = uploads.get(idByIdentity.get(identity) ?? '')
+    if (entry === undefined) return undefined
+    const settledAt = settledAtOf(entry)
+    return settledAt === undefined || settledAt + dedupMs > now() ? entry : undefined
   }
 
   function forget(id: string, { identity, upload, deliveries: own }: Entry): void {
@@ -116,7 +134,7 @@ export function createMemoryStore({
   function accept(upload: NewUpload, targets: readonly Target[]): Accepted {
     forgetOld()
     const identity = identityOf(upload)
-    const known = uploads.get(idByIdentity.get(identity) ?? '')
+    const known = recognised(identity)
     const entry = known ?? keep(identity, upload)
     const outcomes = targets.map((target) => deliver(entry, target))
     return {

@@ -315,3 +315,82 @@ test('an account never gets more calls in a second than its platform allows', as
   t.ok(klaviyo.requests.length > 20)
   t.notOk(statuses.includes(429))
 })
+
+test('a worker thread that dies is no end to an upload', async (t) => {
+  const facebook = await sandbox(t, 'facebook')
+  let deaths = 0
+  const service = await startService(t, {
+    sandboxes: [facebook],
+    workers: (real) => ({
+      ...real,
+      encode(task) {
+        deaths += 1
+        return deaths === 3 ? real.encode(task) : Promise.reject(new Error('it died'))
+      }
+    })
+  })
+  t.equal((await service.post(form())).status, 200)
+  t.match(await service.settled(BATCH.sessionId), {
+    state: 'delivered',
+    destinations: [{ attempts: 3, lastError: null }]
+  })
+  deaths = 3
+  const other = form({ batch: { ...BATCH, sessionId: 2 } })
+  t.equal((await service.post(other)).status, 200)
+  t.match(await service.settled(2), {
+    state: 'failed',
+    destinations: [{ attempts: 3, lastError: { code: 'internal', message: 'internal error' } }]
+  })
+})
+
+test('a platform may work on what it took, however short the time for retries is', async (t) => {
+  const klaviyo = await sandbox(t, 'klaviyo')
+  const service = await startService(t, {
+    sandboxes: [klaviyo],
+    env: { AUDIENCE_RETRY_HOURS: '0' }
+  })
+  t.equal((await service.post(form(), '?sync=true')).status, 200)
+  t.match(await service.settled(BATCH.sessionId), { state: 'delivered' })
+})
+
+test('a platform that asks for days is asked again within the hour', async (t) => {
+  const klaviyo = await sandbox(t, 'klaviyo')
+  const clock = instantClock()
+  const service = await startService(t, { sandboxes: [klaviyo], clock })
+  klaviyo.failNext({
+    times: 1,
+    answer: { status: 429, headers: { 'retry-after': '200000' }, body: { errors: [] } }
+  })
+  const before = clock.now()
+  await service.post(form(), '?sync=true')
+  t.equal((await service.post(form({ batch: batch(2) }), '?sync=true')).status, 200)
+  t.ok(clock.now() - before < 25 * 3_600_000)
+  t.ok(clock.waits.every((wait) => wait <= 24 * 3_600_000))
+})
+
+test('one name is one segment, whatever the type where a platform knows only one', async (t) => {
+  const klaviyo = await sandbox(t, 'klaviyo')
+  const service = await startService(t, { sandboxes: [klaviyo] })
+  t.equal((await service.post(form(), '?sync=true')).status, 200)
+  const lists = () => calls(klaviyo, 'GET', '/api/lists').length
+  const before = lists()
+  t.equal((await service.post(form({ type: 'primary' }), '?sync=true')).status, 200)
+  t.equal(segments(klaviyo).length, 1)
+  t.equal(lists(), before, 'it is remembered')
+})
+
+test('a check of a platform that does not answer ends', async (t) => {
+  const facebook = await sandbox(t, 'facebook')
+  facebook.failNext({ times: 1, hang: true })
+  const service = await startService(t, { sandboxes: [facebook] })
+  t.match((await service.get('/providers?check=true')).body, {
+    providers: [
+      {
+        check: {
+          ok: false,
+          problems: [{ code: 'transient', message: 'no answer in time, or the account is paused' }]
+        }
+      }
+    ]
+  })
+})

@@ -48,6 +48,36 @@ test('uploads beyond the room in memory are refused until deliveries have ended'
   t.equal((await upload(5)).status, 200)
 })
 
+test('a body of unknown length takes no more room than it needs once it is read', async (t) => {
+  const facebook = await facebookSandbox(t)
+  const service = await startService(t, { sandboxes: [facebook] })
+  facebook.failNext({ times: 1, hang: true })
+  for (let session = 1; session <= 30; session += 1) {
+    const batch = JSON.stringify({ ...BATCH, sessionId: session })
+    const answer = await postRaw(`${service.url}/audience`, {
+      headers: { 'content-type': FORM_TYPE },
+      chunks: [part('name', 'a') + part('batch', batch) + part('users', '[{}]') + END]
+    })
+    t.equal(answer.status, 200)
+  }
+})
+
+test('a list of users that takes too much memory to read ends no process', async (t) => {
+  const service = await startService(t, {
+    workers: (real) => ({
+      ...real,
+      read: () =>
+        Promise.reject(Object.assign(new Error('x'), { code: 'ERR_WORKER_OUT_OF_MEMORY' }))
+    })
+  })
+  const answer = await service.post(form())
+  t.equal(answer.status, 413)
+  t.same(answer.body, {
+    success: false,
+    errors: ['Too large: the field "users" takes more memory or time to read than there is.']
+  })
+})
+
 test('an upload that breaks off leaves nothing behind', async (t) => {
   const service = await startService(t, { env: { AUDIENCE_MAX_BODY_BYTES: '100000' } })
   const { port } = new URL(service.url)
@@ -89,13 +119,17 @@ test('what is no HTTP gets the envelope too', async (t) => {
   const answers: [string, RegExp][] = [
     ['jane@example.com\r\n\r\n', /^HTTP\/1.1 400 Bad Request\r\n[^]*It is no HTTP request/],
     [
+      `POST /audience HTTP/1.1\r\nhost: localhost\r\ncontent-type: ${FORM_TYPE}\r\ncontent-length: 99\r\n\r\nx`,
+      /^HTTP\/1.1 400 Bad Request\r\ncontent-type: text\/plain[^]*Malformed request body, must be form data \(the request ended too early\)/
+    ],
+    [
       `GET / HTTP/1.1\r\nhost: localhost\r\nx: ${'x'.repeat(20_000)}\r\n\r\n`,
       /^HTTP\/1.1 413 Payload Too Large\r\n[^]*the headers of the request/
     ]
   ]
   for (const [bytes, expected] of answers) {
     const socket = connect(Number(new URL(service.url).port), '127.0.0.1')
-    socket.write(bytes)
+    socket.end(bytes)
     t.match(await read(socket), expected)
   }
 })

@@ -70,6 +70,12 @@ test('what is no form, or a broken one, is refused in the words of the contract'
     ],
     ['no body and no type', { 'content-length': '0' }, [], 'expected multipart/form-data'],
     [
+      'compressed',
+      { 'content-type': FORM_TYPE, 'content-encoding': 'gzip' },
+      [FIELDS, END],
+      'a compressed body is not read here'
+    ],
+    [
       'no boundary',
       { 'content-type': 'multipart/form-data' },
       [FIELDS, END],
@@ -79,6 +85,18 @@ test('what is no form, or a broken one, is refused in the words of the contract'
     ['torn inside a part', type, [FIELDS.slice(0, -10)], 'Unexpected end of multipart data'],
     ['nothing of the form', type, ['hello'], 'Unexpected end of multipart data'],
     ['an empty body', { ...type, 'content-length': '0' }, [], 'the form is empty'],
+    [
+      'a part without the empty line',
+      type,
+      [`--${BOUNDARY}\r\nContent-Disposition: form-data; name="type"\r\nprimary\r\n`, FIELDS, END],
+      'a part cannot be read; an empty line follows its headers'
+    ],
+    [
+      'a part without a name',
+      type,
+      [`--${BOUNDARY}\r\nContent-Type: text/plain\r\n\r\nprimary\r\n`, FIELDS, END],
+      'a part cannot be read; an empty line follows its headers'
+    ],
     [
       'a part named __proto__',
       type,
@@ -356,7 +374,9 @@ test('other methods and addresses get the envelope too', async (t) => {
     '/',
     '/audiences',
     '/audience/',
-    '/audience/sessions/abc/x?email=jane@example.com'
+    '/audience/sessions/abc/x?email=jane@example.com',
+    '/%zz/jane@example.com',
+    `/audience/sessions/${'7'.repeat(200)}`
   ]) {
     const answer = await service.get(path)
     t.equal(answer.status, 404, path)

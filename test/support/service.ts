@@ -21,6 +21,8 @@ export interface ServiceOptions {
   readonly clock?: Clock
   readonly config?: Partial<Config>
   readonly uploadDeadlineMs?: number
+  /** Changes the worker threads, e.g. to let one die. */
+  readonly workers?: (real: Workers) => Workers
 }
 
 export interface Answer {
@@ -60,14 +62,14 @@ export async function startService(t: Test, options: ServiceOptions = {}): Promi
       done()
     }
   })
-  const { uploadDeadlineMs } = options
+  const { uploadDeadlineMs, workers: changed = (real: Workers) => real } = options
   const app = await buildApp(
     { ...config, port: 0, tags: [...config.tags, ...configured], ...options.config },
     {
       clock,
       closeWithinMs: 0,
       logStream,
-      workers: (sharedWorkers ??= createWorkers()),
+      workers: changed((sharedWorkers ??= createWorkers())),
       ...(uploadDeadlineMs !== undefined && { uploadDeadlineMs })
     }
   )
