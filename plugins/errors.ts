@@ -111,8 +111,8 @@ export function answerClientError(
     socket.destroy()
     return
   }
-  const unreadable = () => new PayloadError('It is no HTTP request.')
-  const error = (CLIENT_ERRORS.get(raised.code ?? '') ?? unreadable)()
+  const make = CLIENT_ERRORS.get(raised.code ?? '')
+  const error = make?.() ?? new PayloadError('It is no HTTP request.')
   const { type, body } = content(error)
   const status = error.statusCode ?? 400
   socket.write(

@@ -104,8 +104,8 @@ function watchBytes({ raw }: FastifyRequest, limit: number, watchers: Watchers):
  * it cannot read without a word, and an upload must not lose a field like that.
  */
 function delimiterCounter(contentType: string) {
-  const [, quoted, plain] = /;\s*boundary=(?:"([^"]*)"|([^\s;]+))/i.exec(contentType) ?? []
-  const delimiter = Buffer.from(`\r\n--${quoted ?? plain ?? ''}`)
+  const [, quoted, unquoted] = /;\s*boundary=(?:"([^"]*)"|([^\s;]+))/i.exec(contentType) ?? []
+  const delimiter = Buffer.from(`\r\n--${quoted ?? unquoted ?? ''}`)
   // The first delimiter may stand at the very beginning, without the line break before it.
   let rest = Buffer.from('\r\n')
   let count = 0

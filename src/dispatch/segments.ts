@@ -43,14 +43,6 @@ export function createSegments(clock: Clock): Segments {
   const known = new Map<string, Known>()
   const notes = new Map<string, unknown>()
 
-  /** Names come from callers: what was not used for the longest time is forgotten. */
-  function keep<T>(map: Map<string, T>, key: string, value: T): void {
-    map.delete(key)
-    map.set(key, value)
-    const [oldest] = map.keys()
-    if (map.size > MAX_SEGMENTS && oldest !== undefined) map.delete(oldest)
-  }
-
   return {
     async resolve(destination, audience, context) {
       const key = segmentKey(destination, audience)
@@ -74,4 +66,12 @@ export function createSegments(clock: Clock): Segments {
       return { get: () => notes.get(key), set: (value) => keep(notes, key, value) }
     }
   }
+}
+
+/** Names come from callers: what was not used for the longest time is forgotten. */
+function keep<T>(map: Map<string, T>, key: string, value: T): void {
+  map.delete(key)
+  map.set(key, value)
+  const [oldest] = map.keys()
+  if (map.size > MAX_SEGMENTS && oldest !== undefined) map.delete(oldest)
 }
