@@ -3,6 +3,7 @@ import { Type, type Static } from 'typebox'
 import { Value } from 'typebox/value'
 import { FormData } from 'undici'
 import { cleanMessage, ProviderError } from '../errors.ts'
+import { parseJson } from '../http-client.ts'
 import type { Audience, EncodedBody, UploadResult } from '../provider.ts'
 import {
   describeAudience,
@@ -14,7 +15,7 @@ import {
 } from './api.ts'
 
 /** TikTok makes no Customer File audience of less, and lets none shrink below it. */
-const MINIMUM_ENTRIES = 1_000
+const MINIMUM_USERS = 1_000
 
 /** Matching takes TikTok hours; the next file waits for its end. */
 const PROCESSING_WAIT_MS = 60_000
@@ -38,11 +39,15 @@ const Created = Type.Union([
 
 const Uploaded = Type.Object({ file_path: Type.String() })
 
-/** A file at TikTok that is in no audience yet. Its ticket is the MD5 of what it holds. */
+/** A file that a body became: the MD5 of what it holds, and its users. */
+const Ticket = Type.Object({ md5: Type.String(), users: Type.Integer() })
+type Ticket = Static<typeof Ticket>
+
+/** A file at TikTok that is in no audience yet. */
 const WaitingFile = Type.Object({
-  ticket: Type.String(),
+  md5: Type.String(),
   path: Type.String(),
-  entries: Type.Integer()
+  users: Type.Integer()
 })
 
 const Session = Type.Object({
@@ -72,12 +77,12 @@ export async function addFile(
   context: Context
 ): Promise<UploadResult> {
   const audienceId = await readyAudience(segmentId, context)
-  const ticket = hash('md5', body.payload)
-  const session = await collect(body, ticket, audience, context)
+  const md5 = hash('md5', body.payload)
+  const session = await collect(body, md5, audience, context)
   if (audienceId !== undefined) return append(audienceId, session, audience, context)
-  if (countEntries(session) < MINIMUM_ENTRIES) {
-    assertIncomplete(session, audience)
-    return { ticket }
+  if (countUsers(session) < MINIMUM_USERS) {
+    assertMoreToCome(session, audience)
+    return { ticket: JSON.stringify({ md5, users: body.users } satisfies Ticket) }
   }
   // It may have come to be meanwhile: by hand, or by a creation whose answer was lost.
   const appeared = await readyAudience(await findAudience(audience, context), context)
@@ -87,22 +92,32 @@ export async function addFile(
 }
 
 /**
- * `undefined` while the session's files still wait for more.
+ * What a collected file brought, `undefined` while the session's files still wait for more.
  * @throws ProviderError `invalid` where no more will come.
  */
 export function confirmFile(
-  ticket: string,
+  ticketText: string,
   audience: Audience,
   context: Context
 ): UploadResult | undefined {
+  const ticket = readTicket(ticketText)
   const session = readNotes(context).sessions[audience.sessionId]
   if (session === undefined) {
     throw new ProviderError('invalid', 'the collected files are no longer known: send them again')
   }
-  if (!session.waiting.some((file) => file.ticket === ticket)) return {}
-  assertIncomplete(session, audience)
-  if (context.now() - session.startedAt > COLLECTING_MS) throw tooFew(session, audience)
-  return undefined
+  // Files leave the waiting ones only when an audience takes them.
+  if (!session.waiting.some(({ md5 }) => md5 === ticket.md5)) return { received: ticket.users }
+  // Enough of them still wait while the batch that completed them makes the audience.
+  const isEnough = countUsers(session) >= MINIMUM_USERS
+  if (!isEnough) assertMoreToCome(session, audience)
+  if (context.now() - session.startedAt <= COLLECTING_MS) return undefined
+  throw isEnough ? notTaken() : tooFew(session, audience)
+}
+
+function readTicket(text: string): Ticket {
+  const ticket = parseJson(text)
+  if (Value.Check(Ticket, ticket)) return ticket
+  throw new ProviderError('invalid', 'the ticket is not of this provider')
 }
 
 /** The id of the audience once it takes a file; `undefined` where there is none. */
@@ -147,21 +162,18 @@ function stillProcessing(): ProviderError {
 
 /** Uploads the file and notes it; the session with this file in it. */
 async function collect(
-  body: EncodedBody,
-  ticket: string,
+  { payload, users }: EncodedBody,
+  md5: string,
   { sessionId, sequence }: Audience,
   context: Context
 ): Promise<Session> {
-  const path = await uploadFile(body.payload, ticket, context)
+  const path = await uploadFile(payload, md5, context)
   const now = context.now()
   const known = readNotes(context).sessions[sessionId]
   const session = {
     startedAt: known?.startedAt ?? now,
     sequences: [...new Set([...(known?.sequences ?? []), sequence])],
-    waiting: [
-      ...(known?.waiting ?? []).filter((file) => file.ticket !== ticket),
-      { ticket, path, entries: body.users }
-    ]
+    waiting: [...(known?.waiting ?? []).filter((file) => file.md5 !== md5), { md5, path, users }]
   }
   noteSession(sessionId, session, context)
   return session
@@ -218,19 +230,26 @@ async function append(
 }
 
 /** @throws ProviderError `invalid` where every batch of the session was seen. */
-function assertIncomplete(session: Session, audience: Audience): void {
+function assertMoreToCome(session: Session, audience: Audience): void {
   if (session.sequences.length >= audience.totalBatches) throw tooFew(session, audience)
+}
+
+function notTaken(): ProviderError {
+  return new ProviderError(
+    'invalid',
+    'no audience was made of the collected files: send them again'
+  )
 }
 
 function tooFew(session: Session, { totalBatches }: Audience): ProviderError {
   return new ProviderError(
     'invalid',
-    `TikTok makes a customer file audience from ${MINIMUM_ENTRIES} users up; the session has ${countEntries(session)} in ${session.sequences.length} of ${totalBatches} batches: send more or set the route to stream`
+    `TikTok makes a customer file audience from ${MINIMUM_USERS} users up; the session has ${countUsers(session)} in ${session.sequences.length} of ${totalBatches} batches: send more or set the route to stream`
   )
 }
 
-function countEntries({ waiting }: Session): number {
-  return waiting.reduce((sum, { entries }) => sum + entries, 0)
+function countUsers({ waiting }: Session): number {
+  return waiting.reduce((sum, { users }) => sum + users, 0)
 }
 
 function readNotes(context: Context): Notes {

@@ -1,11 +1,11 @@
 import { hash } from 'node:crypto'
 import { test, type Test } from 'tap'
-import { ProviderError } from '../../providers/errors.ts'
 import type { Audience, EncodedBody } from '../../providers/provider.ts'
 import { tiktok } from '../../providers/tiktok/index.ts'
 import type { TikTokVariables } from '../../providers/tiktok/variables.ts'
 import { createMembers, type Members } from '../../src/audience/members.ts'
-import { providerContext } from '../support/provider-context.ts'
+import { instantClock } from '../support/clock.ts'
+import { failureOf, providerContext } from '../support/provider-context.ts'
 import { form as audienceForm, startService } from '../support/service.ts'
 
 // Made with `sha256sum`; the first and the digits are also printed in TikTok's help pages.
@@ -87,15 +87,10 @@ function columns(hashes: Partial<Record<string, readonly string[]>>): Members {
 
 const text = ({ payload }: EncodedBody) => new TextDecoder().decode(payload)
 
+/** A file's error has neither a status nor a code of TikTok. */
 async function failure(work: Promise<unknown>) {
-  try {
-    await work
-  } catch (error) {
-    if (!(error instanceof ProviderError)) throw error
-    const { errorClass, message, waitMs } = error
-    return { errorClass, message, waitMs }
-  }
-  return 'no error'
+  const { errorClass, message, waitMs } = await failureOf(work)
+  return { errorClass, message, waitMs }
 }
 
 const processing = {
@@ -251,7 +246,8 @@ test('an existing audience is appended to, once TikTok is done with the file bef
 test('small batches wait until those of their session make an audience', async (t) => {
   const { sandbox, upload, confirm, held } = await start(t)
   const first = await upload(people(1, 600), 1, 3)
-  t.same(first, { ticket: hash('md5', people(1, 600).payload) })
+  const md5 = hash('md5', people(1, 600).payload)
+  t.same(first, { ticket: `{"md5":"${md5}","users":600}` })
   t.equal(await confirm(first.ticket, 1, 3), undefined)
   const second = await upload(people(601, 999), 2, 3)
   t.equal(await confirm(second.ticket, 2, 3), undefined)
@@ -268,8 +264,8 @@ test('small batches wait until those of their session make an audience', async (
     calculate_type: 'MULTIPLE_TYPES'
   })
   t.equal(held().segments[0]?.members.length, 1000)
-  t.same(await confirm(first.ticket, 1, 3), {})
-  t.same(await confirm(second.ticket, 2, 3), {})
+  t.same(await confirm(first.ticket, 1, 3), { received: 600 })
+  t.same(await confirm(second.ticket, 2, 3), { received: 399 })
 })
 
 test('an audience that appears meanwhile gets the waiting files too', async (t) => {
@@ -280,11 +276,26 @@ test('an audience that appears meanwhile gets the waiting files too', async (t) 
   t.equal(await confirm(small.ticket, 1, 2), undefined)
   t.same(await failure(upload(people(601, 700), 2, 2)), processing)
   await upload(people(601, 700), 2, 2)
-  t.same(await confirm(small.ticket, 1, 2), {})
+  t.same(await confirm(small.ticket, 1, 2), { received: 600 })
   t.same(
     held().segments.map(({ members }) => members.length),
     [1700]
   )
+})
+
+test('files that suffice wait for the audience made of them, a day at most', async (t) => {
+  const { sandbox, upload, confirm, later } = await start(t)
+  const { ticket } = await upload(people(1, 600), 1, 2)
+  sandbox.failNext({ times: 1, path: '/create/', error: 'internal_error' })
+  t.match(await failure(upload(people(601, 1200), 2, 2)), { errorClass: 'transient' })
+  t.equal(await confirm(ticket, 1, 2), undefined)
+  later(25 * HOUR_MS)
+  t.same(
+    await failure(confirm(ticket, 1, 2)),
+    invalid('no audience was made of the collected files: send them again')
+  )
+  await upload(people(601, 1200), 2, 2)
+  t.same(await confirm(ticket, 1, 2), { received: 600 })
 })
 
 const short = (users: number, batches: string) =>
@@ -314,7 +325,10 @@ test('too few users fail with the last batch, in numbers', async (t) => {
 test('files that are no longer known are told of, not taken for delivered', async (t) => {
   const { context, upload, confirm, later } = await start(t)
   const lost = invalid('the collected files are no longer known: send them again')
-  t.same(await failure(confirm('d41d8cd98f00b204e9800998ecf8427e')), lost)
+  t.same(await failure(confirm('{"md5":"d41d8cd98f00b204e9800998ecf8427e","users":1}')), lost)
+  for (const foreign of ['', '{"md5":"d41d8cd98f00b204e9800998ecf8427e"}']) {
+    t.same(await failure(confirm(foreign)), invalid('the ticket is not of this provider'))
+  }
 
   const { ticket } = await upload(people(1, 500), 1, 2)
   later(48 * HOUR_MS)
@@ -491,7 +505,9 @@ test('the sandbox refuses files and changes that TikTok refuses', async (t) => {
 test('through POST /audience small batches become one audience, or the caller hears why not', async (t) => {
   const { sandbox, held } = await start(t)
   const tag = { ...sandbox.variables, route: 'file' }
-  const service = await startService(t, { tags: { 'tiktok/eu-shop': tag } })
+  // Polls take no time and none passes: else the day that files wait for others would be over at once.
+  const clock = { ...instantClock(), now: () => Date.now() }
+  const service = await startService(t, { tags: { 'tiktok/eu-shop': tag }, clock })
   const post = async (sessionId: number, sequence: number, from: number, to: number) => {
     const users = Array.from({ length: to - from + 1 }, (_, index) => ({
       email: `user${from + index}@veloheim.example`
@@ -504,7 +520,11 @@ test('through POST /audience small batches become one audience, or the caller he
   t.strictSame(await post(1, 1, 1, 600), delivered)
   t.same(held().segments, [])
   t.strictSame(await post(1, 2, 601, 1200), delivered)
-  await service.settled(1)
+  t.match(await service.settled(1), {
+    destinations: [
+      { state: 'delivered', users: { sent: 1200, received: 1200, invalid: 0, leftOut: 0 } }
+    ]
+  })
   t.same(
     held().segments.map(({ name, members }) => [name, members.length]),
     [['blotout_High_Value_Customers', 1200]]

@@ -2,14 +2,13 @@ import assert from 'node:assert/strict'
 import * as fc from 'fast-check'
 import { test, type Test } from 'tap'
 import { Value } from 'typebox/value'
-import { ProviderError } from '../../providers/errors.ts'
 import type { Audience, EncodedBody } from '../../providers/provider.ts'
 import { tiktok } from '../../providers/tiktok/index.ts'
 import type { ERRORS } from '../../providers/tiktok/sandbox-errors.ts'
 import type { TikTokVariables } from '../../providers/tiktok/variables.ts'
 import { createMembers, type Members } from '../../src/audience/members.ts'
 import type { User } from '../../src/audience/schemas.ts'
-import { providerContext } from '../support/provider-context.ts'
+import { failureOf, providerContext } from '../support/provider-context.ts'
 import { form as audienceForm, startService } from '../support/service.ts'
 
 // Hashes made with `sha256sum` from the normalised text. Those of janedoe@gmail.com and of the digits
@@ -49,6 +48,24 @@ const jane: User = { email: ' JaneDoe@Gmail.com ', phone: '374-93-828222', count
 const local: User = { email: 'local-part.123+suffix@domain.com' }
 const london: User = { phone: '+44 (0)20 7946 0958' }
 
+/** What TikTok holds once these three have arrived. */
+const THREE_ARRIVED = {
+  segments: [
+    {
+      id: FIRST_ID,
+      name: 'blotout_High_Value_Customers',
+      type: 'Partner',
+      isValid: true,
+      members: [
+        { EMAIL_SHA256: [JANE], PHONE_SHA256: [ARMENIA] },
+        { EMAIL_SHA256: [LOCAL_PLAIN] },
+        { PHONE_SHA256: [LONDON] }
+      ]
+    }
+  ],
+  files: []
+}
+
 async function start(t: Test, changes: Partial<TikTokVariables> = {}, timeoutMs = 5_000) {
   const sandbox = await tiktok.sandbox()
   const under = providerContext(sandbox, { ...settings, ...changes }, { timeoutMs })
@@ -81,17 +98,6 @@ function columns(hashes: Partial<Record<string, readonly string[]>>): Members {
 
 const hex = (number: number) => number.toString(16).padStart(64, '0')
 const numbered = (size: number) => Array.from({ length: size }, (_, index) => hex(index + 1))
-
-async function failure(work: Promise<unknown>) {
-  try {
-    await work
-  } catch (error) {
-    if (!(error instanceof ProviderError)) throw error
-    const { errorClass, message, platformCode, waitMs, status } = error
-    return { errorClass, message, platformCode, waitMs, status }
-  }
-  return 'no error'
-}
 
 const listAnswer = (list: readonly object[]) => ({
   status: 200,
@@ -385,28 +391,13 @@ test('find, create and upload are exactly the calls of the reference', async (t)
     t.equal(headers['access-token'], 'sandbox-tiktok-token')
     t.equal(headers['content-type'], method === 'POST' ? 'application/json' : undefined)
   }
-  t.same(sandbox.state(), {
-    segments: [
-      {
-        id: FIRST_ID,
-        name: 'blotout_High_Value_Customers',
-        type: 'Partner',
-        isValid: true,
-        members: [
-          { EMAIL_SHA256: [JANE], PHONE_SHA256: [ARMENIA] },
-          { EMAIL_SHA256: [LOCAL_PLAIN] },
-          { PHONE_SHA256: [LONDON] }
-        ]
-      }
-    ],
-    files: []
-  })
+  t.same(sandbox.state(), THREE_ARRIVED)
 })
 
 test('nothing is uploaded without an audience', async (t) => {
   const { sandbox, context } = await start(t)
   const [body] = encode([jane]).bodies
-  t.match(await failure(tiktok.upload(body!, audience, undefined, context)), {
+  t.match(await failureOf(tiktok.upload(body!, audience, undefined, context)), {
     errorClass: 'not_found'
   })
   t.equal(sandbox.requests.length, 0)
@@ -478,7 +469,7 @@ test('an id that comes as a number keeps its last digits', async (t) => {
 test('a creation whose answer was lost is found again', async (t) => {
   const { sandbox, context } = await start(t)
   sandbox.failNext({ times: 1, path: 'segment/audience', resetAfter: true })
-  t.match(await failure(Promise.resolve(tiktok.createSegment(audience, context))), {
+  t.match(await failureOf(Promise.resolve(tiktok.createSegment(audience, context))), {
     errorClass: 'transient'
   })
   t.equal(await tiktok.findSegment(audience, context), FIRST_ID)
@@ -531,7 +522,7 @@ test('a request that is refused for everybody fails after few calls', async (t) 
   ] as const) {
     const before = sandbox.requests.length
     const [body] = encode(columns({ email: numbered(users) })).bodies
-    t.same(await failure(tiktok.upload(body!, audience, FIRST_ID, context)), refused)
+    t.same(await failureOf(tiktok.upload(body!, audience, FIRST_ID, context)), refused)
     t.equal(sandbox.requests.length - before, calls, `${users} users`)
   }
 })
@@ -541,7 +532,7 @@ test('a fault while the parts of a refused body are sent is that fault', async (
   sandbox.failNext({ times: 1, path: 'mapping', error: 'invalid_parameter' })
   sandbox.failNext({ times: 1, path: 'mapping', error: 'server_error' })
   const [body] = encode([jane, local]).bodies
-  t.match(await failure(tiktok.upload(body!, audience, FIRST_ID, context)), {
+  t.match(await failureOf(tiktok.upload(body!, audience, FIRST_ID, context)), {
     errorClass: 'transient',
     platformCode: '50000'
   })
@@ -677,7 +668,7 @@ test('every failure of TikTok is told by its code, with HTTP 200 too, and is cla
   const nothing = { platformCode: undefined, waitMs: undefined, status: undefined }
   for (const [error, expected] of Object.entries(failures)) {
     sandbox.failNext({ times: 1, error })
-    const failed = await failure(tiktok.findSegment(audience, context))
+    const failed = await failureOf(tiktok.findSegment(audience, context))
     const request = 'platformCode' in expected ? ' (request_id 2026112212000000)' : ''
     const message = `${expected.message}${request}`
     t.same(failed, { ...nothing, ...expected, message }, error)
@@ -696,15 +687,15 @@ test('an answer that is not TikTok’s, or none at all, may be tried again', asy
   const classes = ['transient', 'transient', 'transient', 'transient', 'rate_limited']
   for (const [index, answer] of answers.entries()) {
     sandbox.failNext({ times: 1, answer })
-    const failed = await failure(tiktok.findSegment(audience, context))
+    const failed = await failureOf(tiktok.findSegment(audience, context))
     t.match(failed, { errorClass: classes[index], platformCode: undefined, waitMs: undefined })
   }
   for (const fault of [{ hang: true }, { reset: true }]) {
     sandbox.failNext({ times: 1, ...fault })
-    t.match(await failure(tiktok.findSegment(audience, context)), { errorClass: 'transient' })
+    t.match(await failureOf(tiktok.findSegment(audience, context)), { errorClass: 'transient' })
   }
   sandbox.configure({ rate: { requests: 0, perMs: 1_000 } })
-  t.match(await failure(tiktok.findSegment(audience, context)), {
+  t.match(await failureOf(tiktok.findSegment(audience, context)), {
     errorClass: 'rate_limited',
     platformCode: '40100'
   })
@@ -770,7 +761,7 @@ test('a check tells what is wrong and what to do', async (t) => {
     [{ advertiserId: '7100000000000000002' }, 'permission']
   ] as const) {
     const wrong = { ...context, variables: { ...settings, ...changes } }
-    t.match(await failure(Promise.resolve(tiktok.check(wrong))), { errorClass })
+    t.match(await failureOf(Promise.resolve(tiktok.check(wrong))), { errorClass })
   }
 })
 
@@ -861,7 +852,7 @@ test('the sandbox keeps 400 audiences and takes 25,000 users', async (t) => {
   const { segments } = sandbox.state() as { segments: { members: object[] }[] }
   t.equal(segments[0]?.members.length, 25_000)
   for (let count = 1; count < 400; count += 1) await tiktok.createSegment(audience, context)
-  t.match(await failure(Promise.resolve(tiktok.createSegment(audience, context))), {
+  t.match(await failureOf(Promise.resolve(tiktok.createSegment(audience, context))), {
     errorClass: 'invalid',
     platformCode: '40002'
   })
@@ -880,22 +871,7 @@ test('through POST /audience TikTok receives exactly what it matches on', async 
     '?sync=true'
   )
   t.strictSame({ status, body }, { status: 200, body: { success: true } })
-  t.same(sandbox.state(), {
-    segments: [
-      {
-        id: FIRST_ID,
-        name: 'blotout_High_Value_Customers',
-        type: 'Partner',
-        isValid: true,
-        members: [
-          { EMAIL_SHA256: [JANE], PHONE_SHA256: [ARMENIA] },
-          { EMAIL_SHA256: [LOCAL_PLAIN] },
-          { PHONE_SHA256: [LONDON] }
-        ]
-      }
-    ],
-    files: []
-  })
+  t.same(sandbox.state(), THREE_ARRIVED)
 })
 
 test('every error of TikTok is told to a synchronous caller of POST /audience', async (t) => {
