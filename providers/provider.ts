@@ -1,4 +1,4 @@
-import type { Static, TObject } from 'typebox'
+import { Type, type Static, type TObject } from 'typebox'
 import type { Members } from '../src/audience/members.ts'
 import type { AudienceType } from '../src/audience/schemas.ts'
 import type { PlatformAnswer, PlatformCall } from './http-client.ts'
@@ -71,6 +71,14 @@ export interface CheckProblem {
   /** What is wrong and what to do about it. */
   readonly message: string
 }
+
+/** The variable `baseUrl` of every provider. Paths are appended to it, so it has none of its own. */
+export const BaseUrl = Type.Optional(
+  Type.String({
+    pattern: '^https?://[^/?#\\\\@\\s]+/?$',
+    description: "Origin called in place of the platform's own, without a path"
+  })
+)
 
 /** What a provider needs for one piece of work on one account. */
 export interface ProviderContext<Variables = Static<TObject>> {

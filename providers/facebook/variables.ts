@@ -1,4 +1,5 @@
 import { Type, type Static } from 'typebox'
+import { BaseUrl } from '../provider.ts'
 
 const optional = Type.Optional
 
@@ -27,9 +28,7 @@ export const variables = Type.Object(
       default: 'v26.0',
       description: 'Version of the Graph API'
     }),
-    baseUrl: optional(
-      Type.String({ pattern: '^https?://', description: "Origin used in place of Meta's own" })
-    ),
+    baseUrl: BaseUrl,
     batchSize: Type.Integer({
       minimum: 1,
       maximum: 10_000,

@@ -1,4 +1,5 @@
 import { Type, type Static } from 'typebox'
+import { BaseUrl } from '../provider.ts'
 
 const ProfileField = Type.Enum(['names', 'location', 'purchase', 'edgeTagId', 'externalId'])
 export type ProfileField = Static<typeof ProfileField>
@@ -25,12 +26,7 @@ export const KlaviyoVariables = Type.Object(
         'purchase and edgeTagId (custom properties blotout_…); externalId (the edge tag id as ' +
         "Klaviyo's external_id, an identifier that other integrations may own)"
     }),
-    baseUrl: Type.Optional(
-      Type.String({
-        pattern: '^https?://',
-        description: "Origin called in place of Klaviyo's own"
-      })
-    )
+    baseUrl: BaseUrl
   },
   { additionalProperties: false }
 )

@@ -1,4 +1,5 @@
 import { Type, type Static } from 'typebox'
+import { BaseUrl } from '../provider.ts'
 
 export const variables = Type.Object(
   {
@@ -32,12 +33,7 @@ export const variables = Type.Object(
       default: 1000,
       description: 'Most rows in one streamed request; a user sent in two forms takes two rows'
     }),
-    baseUrl: Type.Optional(
-      Type.String({
-        pattern: '^https?://',
-        description: "Origin used in place of TikTok's own, e.g. a sandbox"
-      })
-    )
+    baseUrl: BaseUrl
   },
   { additionalProperties: false }
 )

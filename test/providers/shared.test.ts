@@ -1,6 +1,8 @@
 import { test } from 'tap'
+import { Value } from 'typebox/value'
 import { cleanMessage } from '../../providers/errors.ts'
 import { createHttpClient, parseJson, retryAfterMs } from '../../providers/http-client.ts'
+import { providers } from '../../providers/registry.ts'
 
 test("what may be personal is taken out of a platform's text", async (t) => {
   const cases: Record<string, string> = {
@@ -61,4 +63,30 @@ test('a call that cannot be formed is no passing fault', async (t) => {
     errorClass: 'transient',
     message: 'no answer (ECONNREFUSED)'
   })
+})
+
+test('every platform can be called at another origin, which has no path to lose', async (t) => {
+  const origins = [
+    'http://127.0.0.1:9101',
+    'http://[::1]:9101',
+    'https://proxy.veloheim.example',
+    'https://proxy.veloheim.example/'
+  ]
+  const others = [
+    'http://127.0.0.1:9101/facebook',
+    'https://proxy.veloheim.example//',
+    'https://proxy.veloheim.example\\path',
+    'https://proxy.veloheim.example?a=1',
+    'https://proxy.veloheim.example#a',
+    'https://user:secret@proxy.veloheim.example',
+    'proxy.veloheim.example',
+    'ftp://proxy.veloheim.example',
+    'https://'
+  ]
+  t.equal(providers.length, 3)
+  for (const { name, variables } of providers) {
+    const { baseUrl } = variables.properties
+    for (const origin of origins) t.ok(Value.Check(baseUrl ?? {}, origin), `${name}: ${origin}`)
+    for (const other of others) t.notOk(Value.Check(baseUrl ?? {}, other), `${name}: ${other}`)
+  }
 })
