@@ -10,6 +10,14 @@ const FURTHER_NAMES: Readonly<Record<string, string>> = {
   scotland: 'GB',
   wales: 'GB',
   'northern ireland': 'GB',
+  inglaterra: 'GB',
+  angleterre: 'GB',
+  inghilterra: 'GB',
+  engeland: 'GB',
+  schottland: 'GB',
+  ecosse: 'GB',
+  escocia: 'GB',
+  scozia: 'GB',
   'united kingdom of great britain and northern ireland': 'GB',
   grossbritannien: 'GB',
   'grande bretagne': 'GB',
@@ -19,12 +27,36 @@ const FURTHER_NAMES: Readonly<Record<string, string>> = {
   'ee uu': 'US',
   eeuu: 'US',
   eua: 'US',
+  アメリカ: 'US',
   holland: 'NL',
+  'republic of ireland': 'IE',
+  'ireland republic of': 'IE',
   brd: 'DE',
+  frg: 'DE',
   'bundesrepublik deutschland': 'DE',
   'federal republic of germany': 'DE',
   oesterreich: 'AT',
+  aotearoa: 'NZ',
+  'aotearoa new zealand': 'NZ',
+  'slovak republic': 'SK',
+  bosnia: 'BA',
   korea: 'KR',
+  's korea': 'KR',
+  'korea south': 'KR',
+  'n korea': 'KP',
+  'korea north': 'KP',
+  'pr china': 'CN',
+  prc: 'CN',
+  'mainland china': 'CN',
+  'china mainland': 'CN',
+  台灣: 'TW',
+  臺灣: 'TW',
+  'hong kong sar': 'HK',
+  'hong kong china': 'HK',
+  'macau sar': 'MO',
+  'macau china': 'MO',
+  'macao china': 'MO',
+  drc: 'CD',
   'dr congo': 'CD',
   vatican: 'VA',
   'east timor': 'TL',
@@ -49,6 +81,7 @@ function spell(name: string): string {
       .trim()
       .replace(/^the | the(?= |$)/g, '')
       .replace(/\bst(?= )/g, 'saint')
+      .replace(/\brep(?= |$)/g, 'republic')
   )
 }
 
@@ -99,16 +132,29 @@ const CODES: ReadonlyMap<string, string> = new Map([
 /** Takes 0.4 s to build, and most lists have codes only. */
 let names: ReadonlyMap<string, string> | undefined
 
-/**
- * ISO 3166-1 alpha-2 (upper case) of a code or of a name in any language of i18n-iso-countries:
- * `de`, `DEU`, `Germany`, `Alemania`; `''` for what names no country.
- */
-export function parseCountry(value: string): string {
+function lookUp(value: string): string {
   const name = spell(value)
   const code = CODES.get(name)
   if (code !== undefined || name === '') return code ?? ''
   names ??= buildNames()
   return names.get(name) ?? names.get(withoutAccents(name)) ?? ''
+}
+
+const TRAILING_BRACKETS = /^([^()]+)\(([^()]+)\)$/
+
+/** `Germany (DE)`: what stands in the brackets, unless what stands before them is another country. */
+function lookUpBrackets(value: string): string {
+  const [, before = '', inside = ''] = TRAILING_BRACKETS.exec(clean(value.normalize('NFKC'))) ?? []
+  const [outer, inner] = [lookUp(before), lookUp(inside)]
+  return outer === '' || outer === inner ? inner : ''
+}
+
+/**
+ * ISO 3166-1 alpha-2 (upper case) of a code or of a name in any language of i18n-iso-countries:
+ * `de`, `DEU`, `Germany`, `Alemania`, `Germany (DE)`; `''` for what names no country, or two.
+ */
+export function parseCountry(value: string): string {
+  return lookUp(value) || lookUpBrackets(value)
 }
 
 /**

@@ -13,9 +13,63 @@ export interface Phone {
   readonly region: string
 }
 
+/** That of libphonenumber; longer texts are no number, and not worth the time to look. */
+const MAX_LENGTH = 250
+
 const NO_PHONE: Phone = { e164: '', region: '' }
 
-const TEL_SCHEME = /^tel:\s*/i
+/** Written before a number in its cell: `Tel.: 0151 …`, `Mobile phone 0151 …`. */
+const LABELS = [
+  'tel',
+  'telephone',
+  'téléphone',
+  'telefon',
+  'teléfono',
+  'telefono',
+  'telefone',
+  'telefoon',
+  'phone',
+  'ph',
+  'fon',
+  'mobile',
+  'mobil',
+  'mobiltelefon',
+  'móvil',
+  'movil',
+  'mob',
+  'cell',
+  'cellphone',
+  'cellular',
+  'celular',
+  'cellulare',
+  'handy',
+  'portable',
+  'whatsapp',
+  'home',
+  'work',
+  'office',
+  'm',
+  'p',
+  't'
+]
+/** Also the scheme of RFC 3966, `tel:`. */
+const LEADING_LABELS = new RegExp(
+  `^(?:(?:${LABELS.join('|')})(?!\\p{L})[\\s.:/-]*)+(?:(?:no|nr|number|nummer)(?!\\p{L})[\\s.:]*)?`,
+  'iu'
+)
+/** A note without digits behind a number: `0151 … (mobil)`. */
+const TRAILING_NOTE = /\([^()\d]*\)$/
+/** What stands between two numbers in one cell; a slash also stands within one: `0151/2345678`. */
+const BETWEEN_NUMBERS = /[;,]|\sor\s/i
+const SLASH = /\//
+/** Fewer digits before a slash are an area code, even where they are a valid number as well. */
+const SEVEN_DIGITS = /^(?:\D*\d){7}/
+/**
+ * After a slash, what is no second half of one number: a plus; a zero after a space; a zero and more
+ * digits than subscriber numbers have (`030/0151 23456789`, unlike Italy's `333/0543076`).
+ */
+const WHOLE_NUMBER = /^(?:\s*\(?\+|\s+\(?0|\(?0(?:\D*\d){8})/
+const LETTER = /\p{L}/u
 /** Marks of a text cell: `'0151…`, `="+49…"`. */
 const SPREADSHEET_QUOTES = /^[='"]+|["']+$/g
 /** What spreadsheets make of a long number: `4915112345678.0`. */
@@ -45,7 +99,8 @@ function supportedRegion(country: string): CountryCode | undefined {
 function unwrap(value: string): string {
   return clean(value.normalize('NFKC'))
     .replace(SPREADSHEET_QUOTES, '')
-    .replace(TEL_SCHEME, '')
+    .replace(LEADING_LABELS, '')
+    .replace(TRAILING_NOTE, '')
     .trim()
     .replace(DECIMALS_OF_A_NUMBER, '$1')
     .replace(PLUS, '+')
@@ -85,18 +140,40 @@ function parse(value: string, region: CountryCode | undefined): Phone | undefine
   return number?.isValid() ? { e164: number.number, region: number.country ?? '' } : undefined
 }
 
-/**
- * A phone number as people write it -> E.164, if Google's libphonenumber (full metadata) holds it to
- * be a valid number, else both parts are `''`. National numbers are read in the region of `country`
- * (ISO 3166-1 alpha-2, `''` if unknown). Extensions are dropped.
- */
-export function parsePhone(value: string, country: string): Phone {
-  const text = unwrap(value)
-  if (FILLER.test(text.replace(SEPARATORS, ''))) return NO_PHONE
-  const region = supportedRegion(country)
+function parseOne(text: string, region: CountryCode | undefined): Phone | undefined {
+  if (FILLER.test(text.replace(SEPARATORS, ''))) return undefined
   for (const reading of readings(text, region)) {
     const phone = parse(reading, region)
     if (phone) return phone
   }
-  return NO_PHONE
+  return undefined
+}
+
+/**
+ * The first of two numbers in one cell. Without it the cell is one number, unless what follows the
+ * separator is a number of its own: their digits together may make a valid third one.
+ */
+function parseCell(text: string, region: CountryCode | undefined): Phone | undefined {
+  const separator = BETWEEN_NUMBERS.exec(text) ?? SLASH.exec(text)
+  const rest = separator ? text.slice(separator.index + separator[0].length) : ''
+  const second = unwrap(rest)
+  // With letters it is an extension: `, ext. 12`.
+  if (!separator || LETTER.test(second)) return parseOne(text, region)
+  const before = text.slice(0, separator.index).trim()
+  const first = SEVEN_DIGITS.test(before) ? parseOne(before, region) : undefined
+  if (first) return first
+  const areTwo = WHOLE_NUMBER.test(rest) && parseOne(second, region) !== undefined
+  return areTwo ? undefined : parseOne(text, region)
+}
+
+/**
+ * A phone number as people write it -> E.164, if Google's libphonenumber (full metadata) holds it to
+ * be a valid number, else both parts are `''`. National numbers are read in the region of `country`
+ * (ISO 3166-1 alpha-2, `''` if unknown). Extensions, labels (`Tel.:`) and notes (`(mobil)`) are
+ * dropped; of two numbers in one cell it is the first.
+ */
+export function parsePhone(value: string, country: string): Phone {
+  if (value.length > MAX_LENGTH) return NO_PHONE
+  const text = unwrap(value)
+  return parseCell(text, supportedRegion(country)) ?? NO_PHONE
 }

@@ -1,3 +1,4 @@
+import { parseCountry } from './country.ts'
 import { clean } from './text.ts'
 
 /** Countries and territories with ZIP codes of the United States. */
@@ -38,10 +39,37 @@ const ZIP_PLUS_4_WITHOUT_DASH = /^(?:\d{9}|[1-9]\d{6,7})$/
 const BRITISH = /^([a-z]{1,2}\d[a-z\d]?|gir)(?:(\d)(?:[a-z]{2})?)?$/i
 /** The country before the code, as in `D-10115` and `LV-1010`. */
 const COUNTRY_PREFIX = /^[A-Z]{1,2}-(?=\d)/
+/** Of a code and a country in their longest spelling. */
+const MAX_LENGTH = 100
+/** What spreadsheets make of a code of digits: `90202.0`. */
+const DECIMALS_OF_A_NUMBER = /^(\d{3,})\.0{1,2}$/
+/** A number that is no code, though its digits could be one: `12.5`. */
+const DECIMAL_NUMBER = /^\d+[.,]\d{1,2}$/
+const TRAILING_DASH = /[\s\p{Pd}]+$/u
+/** A whole code, whose letters may be those of the country: `1012 NL`. */
+const DUTCH = /^\d{4} ?[A-Z]{2}$/
+const WITHOUT_DIGITS_FROM_A_SPACE = /[\s,]+(?=\D+$)/g
 const NOT_OF_A_CODE = /[^\p{L}\p{N}]+/gu
 
 function isUsable(code: string): boolean {
   return code.length >= 2 && code.length <= 10 && /\d/.test(code)
+}
+
+/** `90202 USA` -> `90202`, if that is the country the code is read in. */
+function withoutCountry(code: string, country: string): string {
+  if (country === '' || (country === 'NL' && DUTCH.test(code))) return code
+  const gap = [...code.matchAll(WITHOUT_DIGITS_FROM_A_SPACE)].find(
+    ({ index }) => parseCountry(code.slice(index)) === country
+  )
+  return gap ? code.slice(0, gap.index) : code
+}
+
+/** One line in upper case, without what spreadsheets and people write behind a code. */
+function unwrap(value: string, country: string): string {
+  const code = clean(value).normalize('NFKC').toUpperCase().replace(/\s+/g, ' ')
+  return withoutCountry(code, country)
+    .replace(DECIMALS_OF_A_NUMBER, '$1')
+    .replace(TRAILING_DASH, '')
 }
 
 function withLostZeros(code: string, country: string): string {
@@ -62,7 +90,9 @@ function plainZip(code: string): string {
  * regained; `''` where it can be none. `country` is ISO 3166-1 alpha-2, `''` if unknown.
  */
 export function plainPostalCode(value: string, country: string): string {
-  const code = clean(value).normalize('NFKC').toUpperCase().replace(/\s+/g, ' ')
+  if (value.length > MAX_LENGTH) return ''
+  const code = unwrap(value, country)
+  if (DECIMAL_NUMBER.test(code)) return ''
   const compact = code.replace(NOT_OF_A_CODE, '')
   if (!isUsable(compact) || /^0+$/.test(compact)) return ''
   if (country === 'GB') return BRITISH.test(compact) ? code : ''
