@@ -1,21 +1,34 @@
-import { sha256 } from './hash.ts'
+import { sha256, isHashOfNothing } from './hash.ts'
 import { isPlaceholder } from './placeholder.ts'
 import { clean } from './text.ts'
 
-const PHONE_CHARACTERS = /^\+?[\d\s().\-/]+$/
+const TEL_SCHEME = /^[^\p{L}\p{N}]*tel:/iu
+/** `x5`, `ext. 5`, `#5`, and `;ext=5` of RFC 3966. */
+const EXTENSION = /(?:ext(?:ension)?|x|#)[\s.:=]*\p{Nd}{1,7}$/iu
+const LETTER = /\p{L}/u
+const NOT_A_DIGIT = /\P{Nd}+/gu
 
+/** No letters and 7 to 17 digits, whatever stands between them: E.164 has 15, and `00` two more. */
 function isPhoneLike(id: string): boolean {
-  const digits = id.replace(/\D/g, '').length
-  return PHONE_CHARACTERS.test(id) && digits >= 7 && digits <= 15
+  const number = id.replace(TEL_SCHEME, '').replace(EXTENSION, '')
+  const digits = number.replace(NOT_A_DIGIT, '').length
+  return !LETTER.test(number) && digits >= 7 && digits <= 17
+}
+
+function isPersonal(id: string): boolean {
+  const plain = clean(id.normalize('NFKC'))
+  return plain.includes('@') || isPhoneLike(plain)
 }
 
 /**
- * The caller's own id of a user, trimmed; `''` where there is none. What looks like an e-mail address
- * or a phone number is replaced by its SHA-256. That is decided by the value alone: platforms remove
- * a user only by an id of the very same bytes.
+ * The caller's own id of a user, without outer white space and invisible characters (Unicode category
+ * Cf); `''` where there is none. What looks like an e-mail address or a phone number in any notation
+ * is replaced by the lower-case hex SHA-256 of exactly that text in UTF-8: its case, separators and
+ * form of Unicode stay. Both are decided by the value alone: platforms remove a user only by an id of
+ * the very same bytes.
  */
 export function externalId(value: string): string {
   const id = clean(value)
-  if (isPlaceholder(id)) return ''
-  return id.includes('@') || isPhoneLike(id) ? sha256(id) : id
+  if (isPlaceholder(id) || isHashOfNothing(id)) return ''
+  return isPersonal(id) ? sha256(id) : id
 }

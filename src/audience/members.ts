@@ -1,13 +1,13 @@
 import { countryOrDefault, parseCountry } from './country.ts'
 import { normalizeEmail, stripEmail } from './email.ts'
 import { externalId } from './external-id.ts'
-import { givenHash, sha256 } from './hash.ts'
+import { givenHash, isHash, sha256 } from './hash.ts'
 import { normalizeName, plainName } from './name.ts'
 import { parsePhone } from './phone.ts'
 import { isPlaceholder } from './placeholder.ts'
 import { normalizePostalCode, normalizePostalCodeFull, plainPostalCode } from './postal-code.ts'
 import type { Purchase, User } from './schemas.ts'
-import { clean } from './text.ts'
+import { clean, written } from './text.ts'
 
 /**
  * A field brought into one form that a platform matches on. Platforms that take the same form share
@@ -36,7 +36,7 @@ export type MatchForm =
 /** The fields that people are matched on. */
 export type MatchField = 'email' | 'phone' | 'firstName' | 'lastName' | 'country' | 'postalCode'
 
-/** How a value came in: not at all, as text (of whatever quality) or as a SHA-256. */
+/** How a value came in: not at all, as text (of whatever quality) or as the SHA-256 of something. */
 export type Given = '' | 'text' | 'hash'
 
 /** The users of one upload as columns: row `i` of every column belongs to the same user. */
@@ -46,13 +46,13 @@ export interface Members {
   text(form: MatchForm): readonly string[]
   /**
    * Lower-case hex SHA-256 of the normalised text; a value given as a hash passes through in lower
-   * case; `''` where there is nothing usable.
+   * case (that of an empty text does not); `''` where there is nothing usable.
    */
   hash(form: MatchForm): readonly string[]
   /** ISO 3166-1 alpha-2 region (upper case) that the user's phone number belongs to; `''` if unknown. */
   phoneRegions(): readonly string[]
   /**
-   * The caller's own id of each user (`edgeTagId`), `''` where missing. An id that looks like an
+   * The caller's own id of each user (`edgeTagId`), `''` where missing or unusable. An id that looks like an
    * e-mail address or a phone number is replaced by its SHA-256, so that it never leaves in the clear.
    */
   externalIds(): readonly string[]
@@ -115,13 +115,13 @@ function lazy<T>(make: Column<T>): Column<T> {
 }
 
 function valueOf(user: User, field: MatchField): string {
-  return String(user[field] ?? '')
+  return written(user[field])
 }
 
 /** The text of a user's field, `''` if absent or given as a hash. */
 function textOf(user: User, field: MatchField): string {
   const value = valueOf(user, field)
-  return givenHash(value) ? '' : value
+  return isHash(value) ? '' : value
 }
 
 function howGiven(user: User, field: MatchField): Given {
@@ -180,7 +180,7 @@ export function createMembers(
 
   const given = memoize((field: MatchField) => users.map((user) => howGiven(user, field)))
   const plainNames = memoize((field: 'firstName' | 'lastName') => column(field, plainName)())
-  const externalIds = lazy(() => users.map((user) => externalId(String(user.edgeTagId ?? ''))))
+  const externalIds = lazy(() => users.map((user) => externalId(written(user.edgeTagId))))
   const purchases = lazy(() => users.map((user) => [user.purchase ?? []].flat()))
 
   return {

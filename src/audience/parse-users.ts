@@ -20,8 +20,6 @@ const PLAIN_NAME = /^[\w .-]{1,64}$/
 const OTHER_NAMES = '(other)'
 
 const KNOWN_FIELDS: ReadonlySet<string> = new Set(Object.keys(User.properties))
-/** Fields that may come as a number, and are text from here on. */
-const TEXT_OR_NUMBER = ['edgeTagId', 'phone', 'postalCode'] as const
 
 const TYPE_NAMES: Readonly<Record<string, string>> = {
   string: 'a string',
@@ -52,19 +50,6 @@ function schemaProblem(user: unknown): string {
     .filter(({ instancePath }) => instancePath === place)
     .flatMap(({ params }) => ('type' in params ? (TYPE_NAMES[String(params.type)] ?? []) : []))
   return `${toFieldName(place)} must be ${types.join(' or ')}`
-}
-
-/** Turns numbers into text. One that JavaScript cannot hold exactly has lost digits already. */
-function numberProblem(user: User): string | undefined {
-  for (const field of TEXT_OR_NUMBER) {
-    const value = user[field]
-    if (typeof value !== 'number') continue
-    if (!Number.isSafeInteger(value)) {
-      return `.${field} must be a string or a whole number of at most ${Number.MAX_SAFE_INTEGER}`
-    }
-    user[field] = String(value)
-  }
-  return undefined
 }
 
 function countIgnoredFields(users: readonly User[]): Record<string, number> {
@@ -121,8 +106,6 @@ function checkUsers(values: readonly unknown[]): ParsedUsers | UsersProblem {
   const users: User[] = []
   for (const [index, value] of values.entries()) {
     if (!validator.Check(value)) return payloadProblem(`users[${index}]${schemaProblem(value)}`)
-    const problem = numberProblem(value)
-    if (problem !== undefined) return payloadProblem(`users[${index}]${problem}`)
     users.push(value)
   }
   return { users, ignoredFields: countIgnoredFields(users) }

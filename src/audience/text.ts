@@ -7,6 +7,16 @@ const INVISIBLE = /\p{Cf}+/gu
 /** Most values: nothing in them is invisible or has several encodings. */
 const PRINTABLE_ASCII = /^[ -~]*$/
 
+/**
+ * What a user's field says, as text. A number that is negative, has decimals or more digits than
+ * JavaScript can hold was no phone, code or id: it leaves U+FFFD, which is given but unusable in every
+ * field, and none of its digits.
+ */
+export function written(value: string | number | null | undefined): string {
+  if (typeof value !== 'number') return value ?? ''
+  return Number.isSafeInteger(value) && value >= 0 ? String(value) : '\ufffd'
+}
+
 /** Text as its author meant it: without invisible characters and outer white space. */
 export function clean(value: string): string {
   return (PRINTABLE_ASCII.test(value) ? value : value.replace(INVISIBLE, '')).trim()

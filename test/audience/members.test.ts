@@ -54,6 +54,33 @@ test('nothing is never hashed', async (t) => {
   }
 })
 
+test('the hash of an empty text is no value, in no field', async (t) => {
+  const value = HASH_OF_NOTHING
+  const users = [value, ` ${value.toUpperCase()} `].map((text) => ({
+    email: text,
+    phone: text,
+    firstName: text,
+    lastName: text,
+    country: text,
+    postalCode: text
+  }))
+  const members = createMembers(users)
+  for (const form of FORMS) {
+    t.same(members.hash(form), ['', ''], form)
+    t.same(members.text(form), ['', ''], form)
+  }
+  t.same(members.plainNames('lastName'), ['', ''])
+  const count = { given: 2, usable: 0, unusable: 2, hashed: 0 }
+  t.same(fieldReport(members), {
+    email: count,
+    phone: count,
+    firstName: count,
+    lastName: count,
+    country: count,
+    postalCode: count
+  })
+})
+
 test('rows of all columns belong to the same users', async (t) => {
   const members = createMembers([
     { email: 'A.B+c@Example.com', firstName: 'Jürgen', lastName: "O'Connor", edgeTagId: 'et_1' },
@@ -90,26 +117,58 @@ function externalIds(values: string[]): readonly string[] {
 }
 
 test('an own id goes out as given, but never an e-mail address or a phone number', async (t) => {
-  const kept = ['et_abc123', ' et_1 ', 'A1B2', '12345', '1234567890123456', '0b14-77aa', 'Ünal-7']
+  const kept = ['et_abc123', ' et_1 ', 'A1B2', '12345', '123456789012345678', '0b14-77aa', 'Ünal-7']
   const hidden = [
     'jane@example.com',
     '+49 151 23456789',
     '015123456789',
     '(616) 954-7888',
-    '1234567'
+    '1234567',
+    '12345678901234567',
+    '(+49) 151 12345678',
+    'tel:+49-151-12345678',
+    'tel:+1-616-954-7888;ext=12',
+    "'+4915112345678",
+    '="+4915112345678"',
+    '４９１５１１２３４５６７８',
+    '0151–12345678',
+    '0151\u201112345678',
+    '0151 1234567 x5',
+    '0151 1234567 ext. 5',
+    '0151 1234567 #5',
+    '٠١٥١١٢٣٤٥٦٧',
+    'jane＠example.com',
+    'jane﹫example.com'
   ]
-  const placeholders = ['n/a', 'null', '-', '', 'unknown']
+  const placeholders = ['n/a', 'null', '-', '', HASH_OF_NOTHING]
   t.same(externalIds(kept), [
     'et_abc123',
     'et_1',
     'A1B2',
     '12345',
-    '1234567890123456',
+    '123456789012345678',
     '0b14-77aa',
     'Ünal-7'
   ])
   t.same(externalIds(hidden), hidden.map(sha256))
   t.same(externalIds(placeholders), ['', '', '', '', ''])
+  // Removed later by the same value, therefore without any other change of its bytes.
+  t.same(externalIds([' ０151–12345678\u200b ']), [sha256('０151–12345678')])
+})
+
+test('a number that cannot be whole leaves none of its digits', async (t) => {
+  const spoilt = [12.5, 1e21, 2 ** 60, -4915123456789]
+  const members = createMembers(
+    spoilt.map((value) => ({ edgeTagId: value, phone: value, postalCode: value, country: 'DE' }))
+  )
+  for (const form of ['phoneE164', 'phoneDigits', 'postalCode', 'postalCodeFull'] as const) {
+    t.same(members.hash(form), ['', '', '', ''], form)
+  }
+  t.same(members.plainPostalCodes(), ['', '', '', ''])
+  t.same(members.externalIds(), ['', '', '', ''])
+  const { phone, postalCode } = fieldReport(members)
+  t.same(phone, { given: 4, usable: 0, unusable: 4, hashed: 0 })
+  t.same(postalCode, { given: 4, usable: 0, unusable: 4, hashed: 0 })
 })
 
 test('purchases come as a list, however they were given', async (t) => {
