@@ -4,11 +4,12 @@ import { Batch } from './schemas.ts'
 
 const validator = Compile(Batch)
 
+const WHOLE_NUMBER = `a whole number from 0 to ${Number.MAX_SAFE_INTEGER}`
 const EXPECTED: Readonly<Record<keyof Batch, string>> = {
-  sessionId: `a whole number from 0 to ${Number.MAX_SAFE_INTEGER}`,
-  sequence: `a whole number from 0 to ${Number.MAX_SAFE_INTEGER}`,
-  totalBatches: `a whole number from 1 to ${Number.MAX_SAFE_INTEGER}`,
-  totalUsers: `a whole number from 0 to ${Number.MAX_SAFE_INTEGER}`,
+  sessionId: WHOLE_NUMBER,
+  sequence: WHOLE_NUMBER,
+  totalBatches: WHOLE_NUMBER,
+  totalUsers: WHOLE_NUMBER,
   pullDate: 'a calendar date like 2026-01-31'
 }
 

@@ -27,13 +27,13 @@ export const User = Type.Object({
 /** One customer as the caller sent it. Unknown fields are allowed and ignored. */
 export type User = Static<typeof User>
 
-const count = (description: string, minimum = 0) =>
-  Type.Integer({ minimum, maximum: Number.MAX_SAFE_INTEGER, description })
+const count = (description: string) =>
+  Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER, description })
 
 export const Batch = Type.Object({
   sessionId: count('Ties all batches of one upload together'),
   sequence: count('Index of this batch, counted from 0 or from 1'),
-  totalBatches: count('Number of batches in the session', 1),
+  totalBatches: count('Number of batches in the session'),
   totalUsers: count('Number of users across all batches'),
   pullDate: optional(
     Type.String({ format: 'date', description: 'Day the data was pulled, YYYY-MM-DD' })

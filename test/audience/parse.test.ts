@@ -3,24 +3,26 @@ import { test } from 'tap'
 import { parseBatch } from '../../src/audience/parse-batch.ts'
 import { parseUsers } from '../../src/audience/parse-users.ts'
 
-const LIMITS = { maxUsers: 3 }
+const LIMITS = { maxUsers: 4 }
 
 function parse(users: unknown) {
   const text = typeof users === 'string' ? users : JSON.stringify(users)
   return parseUsers(new TextEncoder().encode(text), LIMITS)
 }
 
-test('users are read, numbers become text, null stays nothing', async (t) => {
+test('users are read as they are, with numbers and null', async (t) => {
   t.same(
     parse([
       { edgeTagId: 17, email: 'jane@example.com', phone: 4915123456789, postalCode: 2134 },
       { edgeTagId: 'et_1', phone: '+4915123456789', country: null, purchase: { profit: 1.5 } },
+      { edgeTagId: 2 ** 60, phone: 1.5, postalCode: 1e21 },
       { purchase: [{ currency: 'USD', profit: -1, total7Days: 0 }, {}] }
     ]),
     {
       users: [
-        { edgeTagId: '17', email: 'jane@example.com', phone: '4915123456789', postalCode: '2134' },
+        { edgeTagId: 17, email: 'jane@example.com', phone: 4915123456789, postalCode: 2134 },
         { edgeTagId: 'et_1', phone: '+4915123456789', country: null, purchase: { profit: 1.5 } },
+        { edgeTagId: 2 ** 60, phone: 1.5, postalCode: 1e21 },
         { purchase: [{ currency: 'USD', profit: -1, total7Days: 0 }, {}] }
       ],
       ignoredFields: {}
@@ -43,7 +45,6 @@ test('a byte order mark before the users is allowed', async (t) => {
 })
 
 test('the first thing wrong is named by index and field', async (t) => {
-  const largest = Number.MAX_SAFE_INTEGER
   const cases: [users: unknown, problem: string][] = [
     ['', 'users is not valid JSON'],
     ['[{"a":1}', 'users is not valid JSON (line 1, column 9)'],
@@ -61,11 +62,6 @@ test('the first thing wrong is named by index and field', async (t) => {
     [[{ phone: false }], 'users[0].phone must be a string or a number'],
     [[{ postalCode: [] }], 'users[0].postalCode must be a string or a number'],
     [[{ edgeTagId: {} }], 'users[0].edgeTagId must be a string or a number'],
-    [[{ phone: 1.5 }], `users[0].phone must be a string or a whole number of at most ${largest}`],
-    [
-      '[{"edgeTagId":12345678901234567890}]',
-      `users[0].edgeTagId must be a string or a whole number of at most ${largest}`
-    ],
     [[{ purchase: 3 }], 'users[0].purchase must be an object or an array'],
     [[{ purchase: [3] }], 'users[0].purchase[0] must be an object'],
     [[{ purchase: { profit: '3' } }], 'users[0].purchase.profit must be a number'],
@@ -76,11 +72,11 @@ test('the first thing wrong is named by index and field', async (t) => {
 
 test('an empty list and a list too long are problems of their own', async (t) => {
   t.same(parse([]), { kind: 'empty', problem: 'users is empty' })
-  t.same(parse([{}, {}, {}, {}]), {
+  t.same(parse([{}, {}, {}, {}, {}]), {
     kind: 'too_many',
-    problem: 'users has 4 entries; at most 3 are allowed'
+    problem: 'users has 5 entries; at most 4 are allowed'
   })
-  t.match(parse([{}, {}, {}]), { users: [{}, {}, {}] })
+  t.match(parse([{}, {}, {}, {}]), { users: [{}, {}, {}, {}] })
 })
 
 test('bytes that are not UTF-8 are refused, not replaced', async (t) => {
@@ -118,6 +114,8 @@ test('a batch is read, counted from 0 or from 1', async (t) => {
     const batch = { ...BATCH, sequence, pullDate: '2024-02-29' }
     t.same(parseBatch(JSON.stringify(batch)), { batch })
   }
+  const none = { sessionId: 0, sequence: 0, totalBatches: 0, totalUsers: 0 }
+  t.same(parseBatch(JSON.stringify(none)), { batch: none })
   t.same(parseBatch(`\ufeff${JSON.stringify({ ...BATCH, pullDate: null })}`), {
     batch: { ...BATCH, pullDate: null }
   })
@@ -138,10 +136,8 @@ test('what is wrong with a batch is named', async (t) => {
     [{ ...BATCH, sequence: 1.5 }, `batch.sequence must be ${whole}`],
     [{ ...BATCH, totalUsers: 2 ** 53 }, `batch.totalUsers must be ${whole}`],
     [{ ...BATCH, totalUsers: null }, `batch.totalUsers must be ${whole}`],
-    [
-      { ...BATCH, sequence: 0, totalBatches: 0 },
-      `batch.totalBatches must be a whole number from 1 to ${Number.MAX_SAFE_INTEGER}`
-    ],
+    [{ ...BATCH, totalBatches: -1 }, `batch.totalBatches must be ${whole}`],
+    [{ ...BATCH, totalBatches: 0 }, 'batch.sequence must not be greater than batch.totalBatches'],
     [{ ...BATCH, sequence: 4 }, 'batch.sequence must not be greater than batch.totalBatches'],
     ...['2026-02-29', '2026-13-01', '01.02.2026', '2026-1-1', '2026-01-01T00:00:00Z', '', 3].map(
       (pullDate): [unknown, string] => [
