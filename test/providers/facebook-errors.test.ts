@@ -4,20 +4,10 @@ import { Value } from 'typebox/value'
 import { facebook } from '../../providers/facebook/index.ts'
 import { ERRORS } from '../../providers/facebook/sandbox-errors.ts'
 import { pauseFor, readUsage } from '../../providers/facebook/usage.ts'
-import type { Audience } from '../../providers/provider.ts'
 import type { Sandbox } from '../../providers/sandbox.ts'
 import { createMembers } from '../../src/audience/members.ts'
-import { failureOf, providerContext } from '../support/provider-context.ts'
+import { audience, failureOf, providerContext } from '../support/provider-context.ts'
 import { form, startService } from '../support/service.ts'
-
-const audience: Audience = {
-  segmentName: 'blotout_VIP',
-  type: 'custom',
-  sessionId: 1,
-  sequence: 1,
-  totalBatches: 1,
-  totalUsers: 1
-}
 
 async function setup(t: Test, { timeoutMs = 5_000 } = {}) {
   const sandbox = await facebook.sandbox()

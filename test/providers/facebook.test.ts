@@ -6,7 +6,7 @@ import type { Audience } from '../../providers/provider.ts'
 import type { Sandbox } from '../../providers/sandbox.ts'
 import { createMembers } from '../../src/audience/members.ts'
 import type { User } from '../../src/audience/schemas.ts'
-import { failureOf, providerContext } from '../support/provider-context.ts'
+import { audience, failureOf, providerContext } from '../support/provider-context.ts'
 
 /** Made with `printf %s <text> | sha256sum`; the first and the last are Meta's own examples. */
 const HASH = {
@@ -27,14 +27,6 @@ const LIST_FIELDS = 'id,name,subtype,time_updated,is_value_based'
 /** HMAC-SHA256 of the token above, by `openssl dgst -sha256 -hmac sandbox-facebook-secret`. */
 const PROOF = '26dc65a59bdfadf17d29dba2d556a5df9931ecf6c0dd2cd16185b6a660202e60'
 
-const audience: Audience = {
-  segmentName: 'blotout_VIP',
-  type: 'custom',
-  sessionId: 1,
-  sequence: 1,
-  totalBatches: 1,
-  totalUsers: 1
-}
 const primary: Audience = { ...audience, type: 'primary' }
 
 function settingsOf(more: Readonly<Record<string, unknown>> = {}): FacebookVariables {

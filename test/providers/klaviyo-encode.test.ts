@@ -8,15 +8,7 @@ import { KlaviyoVariables, type ProfileField } from '../../providers/klaviyo/var
 import type { EncodedBody } from '../../providers/provider.ts'
 import { createMembers } from '../../src/audience/members.ts'
 import type { User } from '../../src/audience/schemas.ts'
-
-const audience = {
-  segmentName: 'blotout_VIP',
-  type: 'custom',
-  sessionId: 1708531200,
-  sequence: 1,
-  totalBatches: 1,
-  totalUsers: 1
-} as const
+import { audience } from '../support/provider-context.ts'
 
 /** The longest list id that the encoding leaves room for. */
 const LONGEST_ID = 'x'.repeat(64)

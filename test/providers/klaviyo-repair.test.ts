@@ -3,18 +3,9 @@ import Fastify from 'fastify'
 import { type Test, test } from 'tap'
 import { klaviyo } from '../../providers/klaviyo/index.ts'
 import type { EncodedBody } from '../../providers/provider.ts'
-import { failureOf, providerContext } from '../support/provider-context.ts'
+import { audience, failureOf, providerContext } from '../support/provider-context.ts'
 
 const JOBS = '/api/profile-bulk-import-jobs'
-
-const audience = {
-  segmentName: 'blotout_VIP',
-  type: 'custom',
-  sessionId: 1708531200,
-  sequence: 1,
-  totalBatches: 1,
-  totalUsers: 1
-} as const
 
 interface ImportJob {
   data: { attributes: { profiles: { data: { attributes: { email: string } }[] } } }

@@ -7,23 +7,14 @@ import type { KlaviyoVariables } from '../../providers/klaviyo/variables.ts'
 import { createMembers } from '../../src/audience/members.ts'
 import type { EncodedBody } from '../../providers/provider.ts'
 import type { Fault, Sandbox, SandboxRequest } from '../../providers/sandbox.ts'
-import { failureOf, providerContext } from '../support/provider-context.ts'
+import { audience, failureOf, providerContext } from '../support/provider-context.ts'
 import { BATCH, form, startService } from '../support/service.ts'
 
 const NAME = 'blotout_VIP'
 const LISTS = '/api/lists'
 const JOBS = '/api/profile-bulk-import-jobs'
 
-const audienceNamed = (segmentName: string) =>
-  ({
-    segmentName,
-    type: 'custom',
-    sessionId: 1708531200,
-    sequence: 1,
-    totalBatches: 1,
-    totalUsers: 1
-  }) as const
-const audience = audienceNamed(NAME)
+const audienceNamed = (segmentName: string) => ({ ...audience, segmentName })
 
 async function setup(t: Test, changed: Partial<KlaviyoVariables> = {}) {
   const sandbox = await klaviyo.sandbox()

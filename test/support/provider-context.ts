@@ -1,7 +1,17 @@
 import { ProviderError } from '../../providers/errors.ts'
 import { createHttpClient } from '../../providers/http-client.ts'
-import type { ProviderContext } from '../../providers/provider.ts'
+import type { Audience, ProviderContext } from '../../providers/provider.ts'
 import type { Sandbox } from '../../providers/sandbox.ts'
+
+/** A session of one batch. */
+export const audience: Audience = {
+  segmentName: 'blotout_VIP',
+  type: 'custom',
+  sessionId: 1708531200,
+  sequence: 1,
+  totalBatches: 1,
+  totalUsers: 1
+}
 
 export interface TestContext<V> {
   readonly context: ProviderContext<V>
