@@ -85,7 +85,7 @@ const PLUS = /^[^\p{L}\d]*\+/u
 const LEADING_PUNCTUATION = /^[^\p{L}\d]+/u
 const DOUBLE_ZERO = /^[^\p{L}\d]*00/u
 /** Trunk zero shown in brackets: `+44 (0)20 7946 0958`. */
-const BRACKETED_ZERO = /\(\s*0\s*\)/
+const BRACKETED_ZEROS = /\(\s*0\s*\)/g
 /**
  * Prefixes before the ten digits of a Mexican number until August 2019 (Instituto Federal de
  * Telecomunicaciones, dialling plan): `+52 1` and `044`, `045` for mobiles, `01` for the rest.
@@ -125,11 +125,16 @@ function* internationalReadings(value: string, region: CountryCode | undefined):
  * of the German mobile `4915112345678`.
  */
 function* readings(value: string, region: CountryCode | undefined): Generator<string> {
-  // A zero in brackets is no part of the number, but in Italy, where only it gives a valid landline.
-  if (BRACKETED_ZERO.test(value)) yield* readings(value.replace(BRACKETED_ZERO, ''), region)
   yield* internationalReadings(value, region)
   yield value
   if (region === 'MX' || value.startsWith('+52')) yield value.replace(FORMER_MEXICAN_PREFIX, '+52')
+}
+
+/** A zero in brackets is no part of a number, but in Italy, where only it gives a valid landline. */
+function* allReadings(value: string, region: CountryCode | undefined): Generator<string> {
+  const without = value.replace(BRACKETED_ZEROS, '')
+  if (without !== value) yield* readings(without, region)
+  yield* readings(value, region)
 }
 
 function parse(value: string, region: CountryCode | undefined): Phone | undefined {
@@ -142,7 +147,7 @@ function parse(value: string, region: CountryCode | undefined): Phone | undefine
 
 function parseOne(text: string, region: CountryCode | undefined): Phone | undefined {
   if (FILLER.test(text.replace(SEPARATORS, ''))) return undefined
-  for (const reading of readings(text, region)) {
+  for (const reading of allReadings(text, region)) {
     const phone = parse(reading, region)
     if (phone) return phone
   }
