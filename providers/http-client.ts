@@ -110,7 +110,7 @@ const LONGEST_RETRY_AFTER_MS = 24 * 3_600_000
  */
 export function retryAfterMs(
   { headers }: Pick<PlatformAnswer, 'headers'>,
-  now: number
+  now: number = Date.now()
 ): number | undefined {
   const header = headers['retry-after']
   if (typeof header !== 'string') return undefined

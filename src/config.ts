@@ -346,9 +346,15 @@ function toTag(
     problems.push(...problemsOf(provider.variables, variables, nameOf))
     return []
   }
-  const further = provider.problems?.(variables) ?? []
+  const further = [...(provider.problems?.(variables) ?? []), ...addressProblems(variables)]
   problems.push(...further.map((problem) => `${nameOf([])}: ${problem}`))
   return further.length > 0 ? [] : [{ provider, name, variables }]
+}
+
+/** What the pattern of an address lets through, e.g. a port that is none. */
+function addressProblems({ baseUrl }: Readonly<Record<string, unknown>>): string[] {
+  const isAddress = typeof baseUrl !== 'string' || URL.canParse(baseUrl)
+  return isAddress ? [] : ['baseUrl is no address']
 }
 
 function repeatedTags(tags: readonly Tag[]): string[] {

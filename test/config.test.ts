@@ -146,6 +146,20 @@ test('every problem is listed at once, by its place, without a secret', (t) => {
   t.end()
 })
 
+test('an address of a platform that is none is a problem of its own', (t) => {
+  const facebook = { FACEBOOK_ACCESS_TOKEN: 'x', FACEBOOK_AD_ACCOUNT_ID: '1' }
+  t.same(problemsOf({ ...facebook, FACEBOOK_BASE_URL: 'http://h:99999' }), [
+    'FACEBOOK_*: baseUrl is no address'
+  ])
+  t.match(problemsOf({ ...facebook, FACEBOOK_BASE_URL: 'http://h/path' }), [
+    /^FACEBOOK_BASE_URL: must/
+  ])
+  t.match(problemsOf({ ...facebook, FACEBOOK_ACCESS_TOKEN: 'x\n' }), [
+    /^FACEBOOK_ACCESS_TOKEN: must/
+  ])
+  t.end()
+})
+
 test('a service that others can reach needs API keys, unless told otherwise', (t) => {
   t.match(problemsOf({ HOST: '0.0.0.0' }), [/^AUDIENCE_API_KEYS: required because HOST is not/])
   t.same(problemsOf({ HOST: '0.0.0.0', AUDIENCE_AUTH: 'off' }), [])

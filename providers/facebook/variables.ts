@@ -7,7 +7,7 @@ const optional = Type.Optional
 export const variables = Type.Object(
   {
     accessToken: Type.String({
-      minLength: 1,
+      pattern: '^[!-~]+$',
       secret: true,
       description:
         'Token of a system user that is assigned to the ad account, with the permission ads_management'

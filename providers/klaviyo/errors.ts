@@ -1,7 +1,7 @@
 import { Type, type Static } from 'typebox'
 import { Value } from 'typebox/value'
 import { type ErrorClass, ProviderError } from '../errors.ts'
-import type { PlatformAnswer } from '../http-client.ts'
+import { type PlatformAnswer, retryAfterMs } from '../http-client.ts'
 
 /**
  * Klaviyo's error envelope (JSON:API). `detail` and `meta` are left unread: they repeat e-mail
@@ -78,12 +78,6 @@ function pointsAtList(error: PlatformError): boolean {
 /** A code is a word; anything else could be text with somebody's data in it. */
 export function codeOf(code: string | undefined): string | undefined {
   return code !== undefined && /^[\w.-]{1,64}$/.test(code) ? code : undefined
-}
-
-/** `Retry-After` is in whole seconds; the daily limits on creating lists may ask for hours. */
-function retryAfterMs({ headers }: PlatformAnswer): number | undefined {
-  const value = headers['retry-after']
-  return typeof value === 'string' && /^\d{1,6}$/.test(value) ? Number(value) * 1000 : undefined
 }
 
 /**

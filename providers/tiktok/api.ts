@@ -104,7 +104,7 @@ async function call<S extends TSchema>(
   // TikTok answers failures with HTTP 200: the code alone decides.
   const envelope = answer.json()
   if (!Value.Check(Envelope, envelope)) {
-    throw errorOfStatus(answer.status, answer.headers['retry-after'])
+    throw errorOfStatus(answer)
   }
   const isPartly = envelope.code === PARTLY_SUCCESSFUL
   if (envelope.code !== 0 && !isPartly) throw errorOfCode(envelope)

@@ -1,4 +1,5 @@
 import { cleanMessage, ProviderError, type ErrorClass } from '../errors.ts'
+import { type PlatformAnswer, retryAfterMs } from '../http-client.ts'
 
 interface Meaning {
   readonly errorClass: ErrorClass
@@ -84,12 +85,13 @@ export function errorOfCode({
 }
 
 /** What an answer without TikTok's envelope means: something in front of the API gave it. */
-export function errorOfStatus(status: number, retryAfter: unknown): ProviderError {
+export function errorOfStatus(answer: PlatformAnswer): ProviderError {
+  const { status } = answer
   if (status === 429) {
-    const waitMs = Number(retryAfter) * 1000
+    const waitMs = retryAfterMs(answer)
     return new ProviderError('rate_limited', TOO_MANY_REQUESTS.message, {
       status,
-      ...(waitMs > 0 && { waitMs })
+      ...(waitMs !== undefined && { waitMs })
     })
   }
   if (status === 413) {

@@ -5,7 +5,7 @@ export const variables = Type.Object(
   {
     accessToken: Type.String({
       secret: true,
-      minLength: 1,
+      pattern: '^[!-~]+$',
       description: 'Long-lived access token of an app with the Audience Management scope'
     }),
     advertiserId: Type.String({
