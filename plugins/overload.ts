@@ -51,12 +51,8 @@ export default fp<{ maxBodyBytes: number }>(
       }
     } satisfies UploadBudget)
 
-    let closing = false
-    app.addHook('preClose', async () => {
-      closing = true
-    })
     app.addHook('onRequest', async () => {
-      if (closing) throw new ClosingError()
+      if (app.isClosing()) throw new ClosingError()
     })
     await app.register(underPressure, {
       maxEventLoopDelay: MAX_EVENT_LOOP_DELAY_MS,
@@ -66,7 +62,7 @@ export default fp<{ maxBodyBytes: number }>(
       customError: OverloadedError
     })
   },
-  { name: 'overload', fastify: '5.x' }
+  { name: 'overload', fastify: '5.x', dependencies: ['closing'] }
 )
 
 /** The container's limit where there is one, else the machine's memory. */

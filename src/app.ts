@@ -3,6 +3,7 @@ import helmet from '@fastify/helmet'
 import Fastify, { type FastifyInstance, LogController } from 'fastify'
 import type { DestinationStream } from 'pino'
 import auth from '../plugins/auth.ts'
+import closing from '../plugins/closing.ts'
 import dispatcher from '../plugins/dispatcher.ts'
 import errors, { answerClientError, answerUnreadableAddress } from '../plugins/errors.ts'
 import platforms from '../plugins/platforms.ts'
@@ -33,8 +34,6 @@ const HEADERS_DEADLINE_MS = 60_000
 const DEADLINE_CHECK_MS = 30_000
 /** Together with the time for open requests this stays under the 25 seconds of `main.ts`. */
 const CLOSE_WITHIN_MS = 18_000
-/** After this long a closing service cuts the requests that are still open. */
-const DRAIN_REQUESTS_MS = 5_000
 /** A caller's own id of a request is used if it is nothing but an id. */
 const REQUEST_ID = /^[\w.:-]{1,64}$/
 
@@ -70,11 +69,7 @@ export async function buildApp(config: Config, options: AppOptions = {}): Promis
   app.addHook('onRequest', async (request, reply) => {
     void reply.header('x-request-id', request.id)
   })
-  let drained: NodeJS.Timeout | undefined
-  app.addHook('preClose', async () => {
-    drained = setTimeout(() => app.server.closeAllConnections(), DRAIN_REQUESTS_MS)
-  })
-  app.addHook('onClose', async () => clearTimeout(drained))
+  await app.register(closing)
   await app.register(telemetry)
   await app.register(errors)
   await app.register(helmet)

@@ -49,16 +49,12 @@ const routes: FastifyPluginAsyncTypebox = async (app) => {
     return { providers }
   })
 
-  let closing = false
-  app.addHook('preClose', async () => {
-    closing = true
-  })
   app.addHook('onReady', () => {
     void Promise.all(
       dispatcher.destinations.map(async (destination) => {
         const { ok, problems } = await check(destination)
         const { provider, tag } = destination
-        if (!ok && !closing)
+        if (!ok && !app.isClosing())
           app.log.warn({ provider: provider.name, tag, problems }, 'provider check failed')
       })
     )
