@@ -68,8 +68,6 @@ export interface Members {
   given(field: MatchField): readonly Given[]
 }
 
-export type { User }
-
 export interface MembersOptions {
   /** ISO 3166-1 code or name of the country of users without one. */
   readonly defaultCountry?: string | undefined

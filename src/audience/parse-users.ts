@@ -1,6 +1,7 @@
 import { Compile } from 'typebox/compile'
 import { parseJson } from './json.ts'
 import { User } from './schemas.ts'
+import { decodeUtf8 } from './text.ts'
 
 export interface ParsedUsers {
   readonly users: User[]
@@ -65,15 +66,6 @@ function countIgnoredFields(users: readonly User[]): Record<string, number> {
   return Object.fromEntries(counts)
 }
 
-/** The bytes as text, or `undefined` where they are not UTF-8: nothing is replaced silently. */
-function decode(bytes: Uint8Array): string | undefined {
-  try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(bytes)
-  } catch {
-    return undefined
-  }
-}
-
 function payloadProblem(problem: string): UsersProblem {
   return { kind: 'payload', problem }
 }
@@ -86,7 +78,7 @@ export function parseUsers(
   bytes: Uint8Array,
   { maxUsers }: { readonly maxUsers: number }
 ): ParsedUsers | UsersProblem {
-  const text = decode(bytes)
+  const text = decodeUtf8(bytes)
   if (text === undefined) return payloadProblem('users is not valid UTF-8')
   const parsed = parseJson(text)
   if ('problem' in parsed) return payloadProblem(`users ${parsed.problem}`)

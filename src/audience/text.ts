@@ -35,3 +35,12 @@ export function lower(value: string): string {
 export function isDamaged(value: string): boolean {
   return value.includes('\ufffd') || !value.isWellFormed()
 }
+
+/** The bytes as text, or `undefined` where they are not UTF-8: nothing is replaced silently. */
+export function decodeUtf8(bytes: Uint8Array): string | undefined {
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes)
+  } catch {
+    return undefined
+  }
+}

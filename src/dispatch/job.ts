@@ -25,16 +25,6 @@ export function toAudience(upload: Upload, { segmentName }: Delivery): Audience 
   return { segmentName, type, sessionId, sequence, totalBatches, totalUsers }
 }
 
-/** What a delivery starts from when its segment turns out to be another one. */
-export const NOTHING_SENT = {
-  acknowledgedBodies: 0,
-  sent: 0,
-  received: 0,
-  invalid: 0,
-  tickets: [],
-  warnings: []
-} as const satisfies DeliveryChange
-
 /** The delivery after its platform took one more body with this many users. */
 export function acknowledged(had: Delivery, users: number, result: UploadResult): DeliveryChange {
   const { ticket, warnings = [], invalid = 0 } = result

@@ -2,17 +2,16 @@ import type { Context, Tracer } from '@opentelemetry/api'
 import type { FastifyBaseLogger } from 'fastify'
 import { ProviderError } from '../../providers/errors.ts'
 import type { ProviderContext, UploadResult } from '../../providers/provider.ts'
-import { type DeliveryChange, isSettled, type Store } from '../store/store.ts'
+import {
+  type DeliveryChange,
+  isSettled,
+  type LastError,
+  NOTHING_SENT,
+  type Store
+} from '../store/store.ts'
 import type { Clock } from './clock.ts'
 import { providerContext } from './destination.ts'
-import {
-  acknowledged,
-  confirmed,
-  deliveryAttributes,
-  type Job,
-  NOTHING_SENT,
-  noUsableUser
-} from './job.ts'
+import { acknowledged, confirmed, deliveryAttributes, type Job, noUsableUser } from './job.ts'
 import { judge, toLastError } from './retry.ts'
 import type { Segments } from './segments.ts'
 import { faultOf, inSpan } from './tracing.ts'
@@ -54,8 +53,12 @@ export function createRunner(options: RunnerOptions): Runner {
     if (isSettled(job.delivery) || state === 'confirming' || waitedEnough) job.reported.resolve()
   }
 
-  async function settle(job: Job, state: 'delivered' | 'failed'): Promise<void> {
-    await change(job, { state, nextAttemptAt: undefined, settledAt: clock.now() })
+  async function settle(
+    job: Job,
+    state: 'delivered' | 'failed',
+    lastError?: LastError
+  ): Promise<void> {
+    await change(job, { state, lastError, nextAttemptAt: undefined, settledAt: clock.now() })
   }
 
   /** Work in a span that tells how the delivery stood at its end. */
@@ -82,9 +85,8 @@ export function createRunner(options: RunnerOptions): Runner {
       const result = await destination.provider.upload(body, audience, segmentId, context)
       await change(job, acknowledged(job.delivery, body.users, result))
     }
-    await change(job, { lastError: undefined })
-    if (job.delivery.tickets.length > 0) await change(job, { state: 'confirming' })
-    else await settle(job, 'delivered')
+    if (job.delivery.tickets.length === 0) await settle(job, 'delivered')
+    else await change(job, { state: 'confirming', lastError: undefined })
   }
 
   /** One attempt in one of the account's slots; tells the error if there was one. */
@@ -105,7 +107,6 @@ export function createRunner(options: RunnerOptions): Runner {
     const { destination, audience, delivery } = job
     const lastError = toLastError(error)
     if (lastError.code === 'internal') log.error({ fault: faultOf(error) }, 'delivery failed')
-    await change(job, { lastError })
     const verdict = judge({
       error,
       attempt: delivery.attempts,
@@ -115,18 +116,18 @@ export function createRunner(options: RunnerOptions): Runner {
     if (verdict.action === 'resolve_anew') {
       segments.forget(destination, audience)
       job.resolvedAnew = true
-      await change(job, { ...NOTHING_SENT, state: 'retrying' })
+      await change(job, { ...NOTHING_SENT, state: 'retrying', lastError })
       return 0
     }
     if (verdict.action === 'retry') {
       if (verdict.account) destination.account.pause(verdict.waitMs)
       const nextAttemptAt = clock.now() + verdict.waitMs
       if (nextAttemptAt <= job.giveUpAt) {
-        await change(job, { state: 'retrying', nextAttemptAt })
+        await change(job, { state: 'retrying', nextAttemptAt, lastError })
         return verdict.waitMs
       }
     }
-    await settle(job, 'failed')
+    await settle(job, 'failed', lastError)
     return undefined
   }
 
@@ -177,8 +178,7 @@ export function createRunner(options: RunnerOptions): Runner {
         })
       } catch (error) {
         signal.throwIfAborted()
-        await change(job, { lastError: toLastError(error) })
-        await settle(job, 'failed')
+        await settle(job, 'failed', toLastError(error))
       }
     }
   }

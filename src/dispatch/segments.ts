@@ -13,9 +13,7 @@ interface Known {
   readonly createdAt: number | undefined
 }
 
-/**
- * Names one segment of one account: what is written to it goes one after the other.
- */
+/** Names one segment of one account: what is written to it goes one after the other. */
 export function segmentLock({ provider, accountId }: Destination, segmentName: string): string {
   return JSON.stringify([provider.name, accountId, segmentName])
 }

@@ -2,7 +2,7 @@ import { hash } from 'node:crypto'
 import type { Audience, Encoding } from '../../providers/provider.ts'
 import { providers } from '../../providers/registry.ts'
 import { createMembers, type Members } from '../audience/members.ts'
-import { parseUsers } from '../audience/parse-users.ts'
+import { parseUsers, type UsersProblem } from '../audience/parse-users.ts'
 import { type FieldReport, fieldReport } from '../audience/report.ts'
 
 /** What runs in worker threads: everything that takes time in proportion to the number of users. */
@@ -19,7 +19,7 @@ export type ReadOutcome =
       readonly contentHash: string
       readonly ignoredFields: Readonly<Record<string, number>>
     }
-  | { readonly kind: 'payload' | 'empty' | 'too_many'; readonly problem: string }
+  | UsersProblem
 
 /** Checks users and counts them; keeps nothing. */
 export function readUsers({ users, maxUsers }: ReadTask): ReadOutcome {
@@ -65,10 +65,7 @@ export function encodeUsers({
 }: EncodeTask): EncodeOutcome {
   const parsed = parseUsers(users, { maxUsers })
   if ('problem' in parsed) throw new Error('users changed after they were read')
-  const members = createMembers(
-    parsed.users,
-    defaultCountry === undefined ? {} : { defaultCountry }
-  )
+  const members = createMembers(parsed.users, { defaultCountry })
   const encodings = targets.map((target) => encodeFor(target, members))
   return { report: fieldReport(members), encodings }
 }

@@ -2,6 +2,7 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyRequest } from 'fastify'
 import form from '../../plugins/form.ts'
 import overload from '../../plugins/overload.ts'
+import type { UsersProblem } from '../audience/parse-users.ts'
 import { segmentName } from '../audience/segment-name.ts'
 import type { Config } from '../config.ts'
 import type { Destination } from '../dispatch/destination.ts'
@@ -109,9 +110,7 @@ function toTarget({ provider, tag, variables, accountId }: Destination, segment:
   }
 }
 
-type Refused = { readonly kind: 'payload' | 'empty' | 'too_many'; readonly problem: string }
-
-function refusal({ kind, problem }: Refused, maxUsers: number): Error {
+function refusal({ kind, problem }: UsersProblem, maxUsers: number): Error {
   switch (kind) {
     case 'empty':
       return new NoUsersError()

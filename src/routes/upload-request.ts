@@ -3,8 +3,9 @@ import type { Form } from '../../plugins/form.ts'
 import { isCountryCode } from '../audience/country.ts'
 import { parseBatch } from '../audience/parse-batch.ts'
 import type { AudienceType, Batch } from '../audience/schemas.ts'
+import { decodeUtf8 } from '../audience/text.ts'
 import type { Config } from '../config.ts'
-import type { Destination } from '../dispatch/destination.ts'
+import { type Destination, destinationName } from '../dispatch/destination.ts'
 import { PayloadError } from '../errors.ts'
 
 /** Query parameters of `POST /audience`, as text; unknown ones are ignored. */
@@ -74,7 +75,8 @@ function readChannels(
   const channels = text.split(',').map((channel) => channel.trim())
   const named = (channel: string) =>
     destinations.filter(
-      ({ provider, tag }) => provider.name === channel || `${provider.name}/${tag}` === channel
+      (destination) =>
+        destination.provider.name === channel || destinationName(destination) === channel
     )
   const unknown = channels.find((channel) => named(channel).length === 0)
   if (unknown !== undefined) {
@@ -125,9 +127,7 @@ export function readFields(form: Form): UploadFields {
 function textOf(form: Form, field: string): string | undefined {
   const bytes = form.get(field)
   if (bytes === undefined) return undefined
-  try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(bytes)
-  } catch {
-    throw new PayloadError(`The field "${field}" is not valid UTF-8.`)
-  }
+  const text = decodeUtf8(bytes)
+  if (text === undefined) throw new PayloadError(`The field "${field}" is not valid UTF-8.`)
+  return text
 }

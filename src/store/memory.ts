@@ -5,6 +5,7 @@ import {
   type DeliveryChange,
   isSettled,
   type NewUpload,
+  NOTHING_SENT,
   type Store,
   type Target,
   type Upload
@@ -167,17 +168,12 @@ export function createMemoryStore({
 }
 
 const FRESH = {
+  ...NOTHING_SENT,
   state: 'queued',
   attempts: 0,
   nextAttemptAt: undefined,
-  acknowledgedBodies: 0,
-  sent: 0,
-  received: 0,
-  invalid: 0,
   leftOut: {},
   notes: {},
-  warnings: [],
-  tickets: [],
   lastError: undefined,
   settledAt: undefined
 } as const satisfies DeliveryChange

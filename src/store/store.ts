@@ -80,6 +80,16 @@ export interface Delivery extends Target {
 
 export type DeliveryChange = Partial<Omit<Delivery, 'id' | 'uploadId' | keyof Target>>
 
+/** A delivery of which its platform has nothing. */
+export const NOTHING_SENT = {
+  acknowledgedBodies: 0,
+  sent: 0,
+  received: 0,
+  invalid: 0,
+  tickets: [],
+  warnings: []
+} as const satisfies DeliveryChange
+
 export interface Accepted {
   readonly upload: Upload
   /** The same upload was accepted before. */
