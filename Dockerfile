@@ -16,6 +16,8 @@ COPY package.json ./
 COPY src ./src
 COPY plugins ./plugins
 COPY providers ./providers
+# Where SQLite keeps its file; a volume that is mounted here for the first time gets this owner.
+RUN install -d -o node -g node -m 0700 data
 USER node
 EXPOSE 8080
 HEALTHCHECK --interval=10s --timeout=3s --start-period=15s \
