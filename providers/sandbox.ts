@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto'
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import { Type, type Static, type TSchema } from 'typebox'
 import { Value } from 'typebox/value'
@@ -9,10 +10,9 @@ export interface SandboxOptions {
   readonly host?: string
 }
 
-/** How the next calls go wrong: one of `answer`, `error`, `hang`, `reset`, `resetAfter`. */
-export const Fault = Type.Object(
+/** How a call goes wrong: one of `answer`, `error`, `hang`, `reset`, `resetAfter`. */
+const CallFault = Type.Object(
   {
-    times: Type.Integer({ minimum: 1, description: 'How many matching calls it hits' }),
     method: Type.Optional(Type.String({ description: 'Only calls with this method' })),
     path: Type.Optional(Type.String({ description: 'Only calls whose path contains this' })),
     answer: Type.Optional(
@@ -38,6 +38,16 @@ export const Fault = Type.Object(
   },
   { additionalProperties: false }
 )
+type CallFault = Static<typeof CallFault>
+
+/** How the next calls go wrong. */
+export const Fault = Type.Object(
+  {
+    times: Type.Integer({ minimum: 1, description: 'How many matching calls it hits' }),
+    ...CallFault.properties
+  },
+  { additionalProperties: false }
+)
 export type Fault = Static<typeof Fault>
 
 export const SandboxSettings = Type.Object(
@@ -49,6 +59,22 @@ export const SandboxSettings = Type.Object(
       Type.Union([Type.Object({ requests: Type.Integer(), perMs: Type.Integer() }), Type.Null()], {
         description: "More calls in a window get the platform's own rate-limit answer"
       })
+    ),
+    failing: Type.Optional(
+      Type.Union(
+        [
+          Type.Object(
+            {
+              share: Type.Number({ minimum: 0, maximum: 1 }),
+              faults: Type.Array(CallFault, { minItems: 1 }),
+              seed: Type.Integer({ description: 'The same calls in the same order fail alike' })
+            },
+            { additionalProperties: false }
+          ),
+          Type.Null()
+        ],
+        { description: 'This share of all calls fails, each with a random one of these faults' }
+      )
     )
   },
   { additionalProperties: false }
@@ -57,6 +83,8 @@ export type SandboxSettings = Static<typeof SandboxSettings>
 
 /** A call that reached the sandbox, as sent. */
 export interface SandboxRequest {
+  /** When it had arrived, in milliseconds since 1970. */
+  readonly at: number
   readonly method: string
   readonly path: string
   readonly query: Readonly<Record<string, string>>
@@ -116,6 +144,7 @@ export async function startSandbox(
   const requests: SandboxRequest[] = []
   const faults: { left: number; fault: Fault }[] = []
   const settings: SandboxSettings = {}
+  let random = seededRandom(0)
   let callTimes: number[] = []
   let underWay = 0
   let mostAtOnce = 0
@@ -124,16 +153,21 @@ export async function startSandbox(
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body))
 
-  function takeFault(method: string, path: string): Fault | undefined {
-    const found = faults.find(
-      ({ left, fault }) =>
-        left > 0 &&
-        (fault.method === undefined || fault.method === method) &&
-        (fault.path === undefined || path.includes(fault.path))
-    )
-    if (found === undefined) return undefined
+  function takeFault(method: string, path: string): CallFault | undefined {
+    const hits = (fault: CallFault) =>
+      (fault.method === undefined || fault.method === method) &&
+      (fault.path === undefined || path.includes(fault.path))
+    const found = faults.find(({ left, fault }) => left > 0 && hits(fault))
+    if (found === undefined) return randomFault(hits)
     found.left -= 1
     return found.fault
+  }
+
+  function randomFault(hits: (fault: CallFault) => boolean): CallFault | undefined {
+    const { share = 0, faults: all = [] } = settings.failing ?? {}
+    if (random() >= share) return undefined
+    const candidates = all.filter(hits)
+    return candidates[Math.floor(random() * candidates.length)]
   }
 
   function overRate(): boolean {
@@ -153,6 +187,7 @@ export async function startSandbox(
     reply.raw.once('close', () => (underWay -= 1))
     const { pathname, searchParams } = new URL(request.url, 'http://sandbox')
     requests.push({
+      at: Date.now(),
       method: request.method,
       path: pathname,
       query: Object.fromEntries(searchParams),
@@ -186,14 +221,18 @@ export async function startSandbox(
     if (request.loseAnswer) request.raw.socket.resetAndDestroy()
   })
 
+  function assertKnown({ error }: CallFault): void {
+    if (error === undefined || definition.errors[error] !== undefined) return
+    const known = Object.keys(definition.errors).join(', ')
+    throw Object.assign(new Error(`${definition.name} knows only ${known}`), { statusCode: 400 })
+  }
   function failNext(fault: Fault): void {
-    if (fault.error !== undefined && definition.errors[fault.error] === undefined) {
-      const known = Object.keys(definition.errors).join(', ')
-      throw Object.assign(new Error(`${definition.name} knows only ${known}`), { statusCode: 400 })
-    }
+    assertKnown(fault)
     faults.push({ left: fault.times, fault })
   }
   function configure(changed: SandboxSettings): void {
+    changed.failing?.faults.forEach(assertKnown)
+    if (changed.failing != null) random = seededRandom(changed.failing.seed)
     Object.assign(settings, changed)
   }
   function reset(): void {
@@ -203,6 +242,7 @@ export async function startSandbox(
     mostAtOnce = 0
     delete settings.delayMs
     delete settings.rate
+    delete settings.failing
     definition.reset()
   }
 
@@ -234,6 +274,15 @@ export async function startSandbox(
     configure,
     reset,
     close: () => app.close()
+  }
+}
+
+/** Source of numbers from 0 up to, but not including, 1: the same ones for the same seed. */
+export function seededRandom(seed: number): () => number {
+  let drawn = 0
+  return () => {
+    drawn += 1
+    return hash('sha256', `${seed} ${drawn}`, 'buffer').readUInt32BE() / 2 ** 32
   }
 }
 

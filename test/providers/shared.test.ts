@@ -90,3 +90,31 @@ test('every platform can be called at another origin, which has no path to lose'
     for (const other of others) t.notOk(Value.Check(baseUrl ?? {}, other), `${name}: ${other}`)
   }
 })
+
+test('a sandbox fails a share of all calls, the same ones for the same seed', async (t) => {
+  const [provider] = providers
+  const sandbox = await provider!.sandbox()
+  t.teardown(() => sandbox.close())
+  const faults = [{ answer: { status: 500, body: '' } }, { path: '/elsewhere', reset: true }]
+
+  async function failedOf(calls: number, share: number): Promise<number[]> {
+    sandbox.configure({ failing: { share, faults, seed: 42 } })
+    const failed: number[] = []
+    for (let call = 0; call < calls; call += 1) {
+      const answer = await fetch(sandbox.url)
+      await answer.text()
+      if (answer.status === 500) failed.push(call)
+    }
+    return failed
+  }
+
+  const failed = await failedOf(200, 0.2)
+  t.ok(failed.length > 20 && failed.length < 60, `${failed.length} of 200`)
+  t.same(await failedOf(200, 0.2), failed)
+  t.equal((await failedOf(10, 1)).length, 10)
+  t.same(await failedOf(10, 0), [])
+  sandbox.configure({ failing: null })
+  t.not((await fetch(sandbox.url)).status, 500)
+  const unknown = { failing: { share: 1, faults: [{ error: 'no_such_error' }], seed: 1 } }
+  t.throws(() => sandbox.configure(unknown), /knows only invalid_token/)
+})
