@@ -12,6 +12,7 @@ export interface CommandOptions {
 }
 
 export interface Command {
+  readonly pid: number
   readonly stdout: () => string
   readonly stderr: () => string
   /**
@@ -40,6 +41,7 @@ export function startCommand(t: Test, file: string, options: CommandOptions = {}
   const closed = once(child, 'close')
 
   return {
+    pid: child.pid ?? 0,
     stdout: () => stdout,
     stderr: () => stderr,
     async find(pattern) {
