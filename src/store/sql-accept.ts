@@ -1,0 +1,196 @@
+import { hash, randomUUID } from 'node:crypto'
+import { orUndefined, type Transaction } from './rows.ts'
+import { countUpload, inSession, lockSession, openSession } from './session-record.ts'
+import type { SessionRecord } from './session-record.ts'
+import { addDelivery, DELIVERY, readDelivery, readUpload, startAnew } from './sql-deliveries.ts'
+import {
+  type Accepted,
+  type Delivery,
+  FRESH,
+  type NewUpload,
+  type Restarted,
+  type Target,
+  turnOf,
+  type Upload
+} from './store.ts'
+
+export async function accept(
+  transaction: Transaction,
+  given: NewUpload,
+  sealedUsers: Uint8Array,
+  targets: readonly Target[]
+): Promise<Accepted> {
+  const now = given.acceptedAt
+  const record = await openSession(transaction, given)
+  return inSession(transaction, record, now, async () => {
+    const identity = identityOf(given)
+    const known = await recognised(transaction, identity, now)
+    const upload = known ?? (await keep(transaction, record, identity, given, targets.length))
+    const had = known === undefined ? [] : await deliveriesOf(transaction, upload.id)
+    const outcomes: Outcome[] = []
+    for (const target of targets) {
+      outcomes.push(await deliver(transaction, record, upload, had, target, now))
+    }
+    const turns = outcomes.flatMap(({ delivery, runs }) => (runs ? (turnOf(delivery) ?? []) : []))
+    if (turns.length > 0) await keepUsers(transaction, upload.id, sealedUsers)
+    await transaction.enqueue(turns)
+    const isDuplicate = known !== undefined
+    return { upload, duplicate: isDuplicate, deliveries: outcomes.map(deliveryOf), turns }
+  })
+}
+
+/** The delivery to one target, and whether it starts now. */
+interface Outcome {
+  readonly delivery: Delivery
+  readonly runs: boolean
+}
+
+const deliveryOf = ({ delivery }: Outcome) => delivery
+
+/** What makes two uploads the same. The default country changes what is sent, so it counts. */
+function identityOf(upload: NewUpload): string {
+  return hash(
+    'sha256',
+    JSON.stringify([
+      upload.owner,
+      upload.sessionId,
+      upload.sequence,
+      upload.segmentName,
+      upload.type,
+      upload.defaultCountry ?? '',
+      upload.contentHash
+    ])
+  )
+}
+
+/** The same upload as it was accepted before, if that was not too long ago. */
+async function recognised(
+  { sql, options }: Transaction,
+  identity: string,
+  now: number
+): Promise<Upload | undefined> {
+  const [row] = await sql.run(
+    `SELECT settled_at, data, report FROM uploads WHERE identity = ?1
+     ORDER BY revision DESC LIMIT 1`,
+    [identity]
+  )
+  if (row === undefined) return undefined
+  const settledAt = orUndefined(row['settled_at'])
+  const isRemembered = settledAt === undefined || settledAt + options.dedupMs > now
+  return isRemembered ? readUpload(row) : undefined
+}
+
+/** Writes an upload that was not accepted before. */
+async function keep(
+  transaction: Transaction,
+  record: SessionRecord,
+  identity: string,
+  given: NewUpload,
+  targets: number
+): Promise<Upload> {
+  const { sql } = transaction
+  const rows = await sql.run(
+    `SELECT data, report FROM uploads WHERE owner = ?1 AND session_id = ?2 AND sequence = ?3
+     ORDER BY revision`,
+    [given.owner, given.sessionId, given.sequence]
+  )
+  const earlier = rows.map(readUpload)
+  const replacesSequence = earlier.some(
+    ({ contentHash, segmentName }) =>
+      contentHash !== given.contentHash && segmentName === given.segmentName
+  )
+  const upload = { ...given, id: randomUUID(), replacesSequence, report: undefined }
+  record.revision += 1
+  await sql.run(
+    `INSERT INTO uploads (id, identity, owner, session_id, sequence, revision, settled_at, data)
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)`,
+    [
+      upload.id,
+      identity,
+      upload.owner,
+      upload.sessionId,
+      upload.sequence,
+      record.revision,
+      // Without a delivery there is nothing to wait for.
+      targets === 0 ? upload.acceptedAt : null,
+      JSON.stringify(upload)
+    ]
+  )
+  await countUpload(transaction, record, upload, earlier.at(-1))
+  return upload
+}
+
+async function deliveriesOf({ sql }: Transaction, uploadId: string): Promise<Delivery[]> {
+  const rows = await sql.run(`SELECT ${DELIVERY} FROM deliveries WHERE upload_id = ?1`, [uploadId])
+  return rows.map(readDelivery)
+}
+
+/** The upload's delivery to a target, made or started anew where needed. */
+async function deliver(
+  transaction: Transaction,
+  record: SessionRecord,
+  { id: uploadId, sequence }: Upload,
+  had: readonly Delivery[],
+  target: Target,
+  now: number
+): Promise<Outcome> {
+  const before = had.find(({ provider, tag }) => provider === target.provider && tag === target.tag)
+  if (before === undefined) {
+    const fresh = { ...target, ...FRESH, id: randomUUID(), uploadId, sequence, queuedAt: now }
+    const delivery = await addDelivery(transaction, record, fresh)
+    await transaction.sql.run('UPDATE uploads SET settled_at = NULL WHERE id = ?1', [uploadId])
+    return { delivery, runs: true }
+  }
+  if (before.state !== 'failed') return { delivery: before, runs: false }
+  return { delivery: await startAnew(transaction, record, before, now), runs: true }
+}
+
+/** Keeps them anew also where they are there: a new key may have sealed them. */
+async function keepUsers(
+  { sql }: Transaction,
+  uploadId: string,
+  sealedUsers: Uint8Array
+): Promise<void> {
+  await sql.run(
+    `INSERT INTO payloads (upload_id, bytes, sealed) VALUES (?1, ?2, ?3)
+     ON CONFLICT (upload_id) DO UPDATE SET bytes = excluded.bytes, sealed = excluded.sealed`,
+    [uploadId, sealedUsers.byteLength, sealedUsers]
+  )
+}
+
+export async function restart(
+  transaction: Transaction,
+  owner: string,
+  sessionId: number,
+  channels: readonly string[] | undefined,
+  now: number
+): Promise<Restarted | undefined> {
+  const record = await lockSession(transaction, owner, sessionId)
+  if (record === undefined) return undefined
+  return inSession(transaction, record, now, async () => {
+    const rows = await transaction.sql.run(
+      `SELECT ${DELIVERY}, EXISTS (
+         SELECT 1 FROM payloads WHERE payloads.upload_id = deliveries.upload_id
+       ) AS has_users
+       FROM deliveries WHERE owner = ?1 AND session_id = ?2 AND state = 'failed'
+       ORDER BY position`,
+      [owner, sessionId]
+    )
+    const wanted = rows
+      .map((row) => ({ failed: readDelivery(row), hasUsers: Boolean(row['has_users']) }))
+      .filter(({ failed }) => isOf(channels, failed))
+    const started: Delivery[] = []
+    for (const { failed, hasUsers } of wanted) {
+      if (hasUsers) started.push(await startAnew(transaction, record, failed, now))
+    }
+    const turns = started.flatMap((delivery) => turnOf(delivery) ?? [])
+    await transaction.enqueue(turns)
+    return { deliveries: started, expired: wanted.length - started.length, turns }
+  })
+}
+
+function isOf(channels: readonly string[] | undefined, { provider, tag }: Target): boolean {
+  return (
+    channels === undefined || channels.includes(provider) || channels.includes(`${provider}/${tag}`)
+  )
+}

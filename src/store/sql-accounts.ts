@@ -1,0 +1,95 @@
+import { accountHeld, accountReleased, addHooks } from './hook-messages.ts'
+import type { Transaction } from './rows.ts'
+import type { Row } from './sql.ts'
+import { type AccountState, OPEN_ACCOUNT, type Segment } from './store.ts'
+
+export async function segment({ sql }: Transaction, key: string): Promise<Segment | undefined> {
+  const [row] = await sql.run('SELECT data FROM segments WHERE name = ?1', [key])
+  return row && { ...UNKNOWN_SEGMENT, ...readSegment(row) }
+}
+
+const UNKNOWN_SEGMENT: Segment = { id: undefined, createdAt: undefined, notes: undefined }
+
+function readSegment({ data }: Row): Partial<Segment> {
+  return JSON.parse(String(data))
+}
+
+export async function changeSegment(
+  { sql }: Transaction,
+  key: string,
+  change: Partial<Segment>,
+  now: number
+): Promise<void> {
+  // Takes the row's lock also where it exists already.
+  const [row] = await sql.run(
+    `INSERT INTO segments (name, data, changed_at) VALUES (?1, '{}', ?2)
+     ON CONFLICT (name) DO UPDATE SET changed_at = excluded.changed_at RETURNING data`,
+    [key, now]
+  )
+  const data = { ...(row && readSegment(row)), ...change }
+  await sql.run('UPDATE segments SET data = ?2 WHERE name = ?1', [key, JSON.stringify(data)])
+}
+
+type AccountRest = Omit<AccountState, 'status' | 'until'>
+
+function readAccount({ status, until, data }: Row): AccountState {
+  const rest: Partial<AccountRest> = JSON.parse(String(data))
+  return { ...OPEN_ACCOUNT, ...rest, status: readStatus(status), until: Number(until) }
+}
+
+const STATUSES = ['open', 'paused', 'broken', 'held'] as const
+
+function readStatus(column: unknown): AccountState['status'] {
+  return STATUSES.find((status) => status === column) ?? 'open'
+}
+
+export async function account({ sql }: Transaction, key: string): Promise<AccountState> {
+  const [row] = await sql.run('SELECT status, until, data FROM accounts WHERE name = ?1', [key])
+  return row === undefined ? OPEN_ACCOUNT : readAccount(row)
+}
+
+export async function accounts({
+  sql
+}: Transaction): Promise<Readonly<Record<string, AccountState>>> {
+  const rows = await sql.run('SELECT name, status, until, data FROM accounts')
+  return Object.fromEntries(rows.map((row) => [String(row['name']), readAccount(row)]))
+}
+
+export async function setAccount(
+  transaction: Transaction,
+  key: string,
+  state: AccountState,
+  now: number
+): Promise<void> {
+  const { status, until, ...rest } = state
+  const { sql } = transaction
+  // Takes the row's lock and tells what stood there until now.
+  const [before] = await sql.run(
+    `INSERT INTO accounts (name, status, until, data) VALUES (?1, 'open', 0, '{}')
+     ON CONFLICT (name) DO UPDATE SET status = accounts.status RETURNING status`,
+    [key]
+  )
+  await sql.run('UPDATE accounts SET status = ?2, until = ?3, data = ?4 WHERE name = ?1', [
+    key,
+    status,
+    until,
+    JSON.stringify(rest)
+  ])
+  const wasHeld = before?.['status'] === 'held'
+  if (status === 'held' && !wasHeld) await addHooks(transaction, accountHeld(key, state), now)
+  if (status !== 'held' && wasHeld) await addHooks(transaction, accountReleased(key), now)
+}
+
+export async function claimProbe(
+  { sql }: Transaction,
+  key: string,
+  now: number,
+  until: number
+): Promise<boolean> {
+  const claimed = await sql.run(
+    `UPDATE accounts SET until = ?3
+     WHERE name = ?1 AND status <> 'open' AND until <= ?2 RETURNING name`,
+    [key, now, until]
+  )
+  return claimed.length > 0
+}

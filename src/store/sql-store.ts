@@ -1,0 +1,93 @@
+import type { Turn } from './queue.ts'
+import type { Transaction } from './rows.ts'
+import { accept, restart } from './sql-accept.ts'
+import {
+  account,
+  accounts,
+  changeSegment,
+  claimProbe,
+  segment,
+  setAccount
+} from './sql-accounts.ts'
+import {
+  changeDelivery,
+  deliveries,
+  sealedUsers,
+  setReport,
+  startable,
+  turns,
+  work
+} from './sql-deliveries.ts'
+import { settleHook, takeHooks } from './sql-hooks.ts'
+import { changesSince, session, sessionDeliveries, sessions } from './sql-sessions.ts'
+import { backlog, cutoffsOf, sweepable, sweepHooks, sweepSession } from './sql-sweep.ts'
+import type { Database, Sql } from './sql.ts'
+import type { Store, StoreOptions } from './store.ts'
+
+export interface SqlStoreOptions extends StoreOptions {
+  /** Writes turns to a queue that lies in the same database, in the transaction that made them. */
+  readonly enqueue?: (sql: Sql, turns: readonly Turn[]) => Promise<void>
+}
+
+/** SQLite's transactions run one after the other; in PostgreSQL only a sequence never repeats. */
+const NEXT_POSITION = {
+  sqlite: '(SELECT COALESCE(MAX(position), 0) + 1 FROM deliveries)',
+  postgres: "nextval('positions')"
+} as const satisfies Record<Database['dialect'], string>
+
+/** The store over a database whose schema is up to date. */
+export function createSqlStore(database: Database, options: SqlStoreOptions): Store {
+  const { enqueue } = options
+  const nextPosition = NEXT_POSITION[database.dialect]
+
+  function beginWith(sql: Sql): Transaction {
+    return {
+      sql,
+      nextPosition,
+      options,
+      async enqueue(made) {
+        if (made.length > 0) await enqueue?.(sql, made)
+      }
+    }
+  }
+
+  /** A function of the store, in a transaction of its own. */
+  const inTransaction =
+    <A extends readonly unknown[], R>(run: (transaction: Transaction, ...args: A) => Promise<R>) =>
+    (...args: A): Promise<R> =>
+      database.transaction((sql) => run(beginWith(sql), ...args))
+
+  return {
+    accept: inTransaction(accept),
+    turns: inTransaction(turns),
+    work: inTransaction(work),
+    startable: inTransaction(startable),
+    sealedUsers: inTransaction(sealedUsers),
+    deliveries: inTransaction(deliveries),
+    changeDelivery: inTransaction(changeDelivery),
+    setReport: inTransaction(setReport),
+    session: inTransaction(session),
+    sessions: inTransaction(sessions),
+    sessionDeliveries: inTransaction(sessionDeliveries),
+    changesSince: inTransaction(changesSince),
+    restart: inTransaction(restart),
+    segment: inTransaction(segment),
+    changeSegment: inTransaction(changeSegment),
+    account: inTransaction(account),
+    accounts: inTransaction(accounts),
+    setAccount: inTransaction(setAccount),
+    claimProbe: inTransaction(claimProbe),
+    takeHooks: inTransaction(takeHooks),
+    settleHook: inTransaction(settleHook),
+    backlog: inTransaction(backlog),
+    async sweep(now) {
+      const cutoffs = cutoffsOf(options, now)
+      await inTransaction(sweepHooks)(now)
+      // Each session in a transaction of its own: nobody has to wait for all of them.
+      for (const { owner, sessionId } of await inTransaction(sweepable)(cutoffs)) {
+        await inTransaction(sweepSession)(owner, sessionId, cutoffs)
+      }
+    },
+    close: () => database.close()
+  }
+}
