@@ -1,6 +1,7 @@
 import type { FastifyBaseLogger } from 'fastify'
 import type { HookMessage, Store } from '../store/store.ts'
 import type { Clock } from './clock.ts'
+import { faultOf } from './tracing.ts'
 import type { WebhookAnswer, WebhookClient, WebhookEndpoint } from './webhook-client.ts'
 
 export interface WebhooksOptions {
@@ -8,7 +9,7 @@ export interface WebhooksOptions {
   readonly store: Pick<Store, 'takeHooks' | 'settleHook'>
   readonly client: WebhookClient
   readonly clock: Pick<Clock, 'now'>
-  readonly log: Pick<FastifyBaseLogger, 'info' | 'warn' | 'error'>
+  readonly log: Pick<FastifyBaseLogger, 'debug' | 'info' | 'warn'>
 }
 
 /** Delivers the messages of a store to their endpoints. */
@@ -106,14 +107,12 @@ function createSender(
   let looking: Promise<void> | undefined
   let isStopped = false
   let restsUntil = 0
-  let storeFails = false
 
   async function take(): Promise<void> {
     const now = clock.now()
     const room = MOST_AT_ONCE - running.size
     if (room === 0 || now < restsUntil) return
     const messages = await store.takeHooks(endpoint.id, now, LEASE_MS, room)
-    storeFails = false
     for (const message of messages) start(message)
   }
 
@@ -168,10 +167,9 @@ function createSender(
     }
   }
 
-  /** Once for each outage: somebody looks every second. */
-  function noteStoreFault(): void {
-    if (!storeFails) log.error({ webhook: endpoint.id }, 'the store does not answer to webhooks')
-    storeFails = true
+  /** Whoever watches the store says so louder; here somebody looks again within a second. */
+  function noteStoreFault(error: unknown): void {
+    log.debug({ webhook: endpoint.id, fault: faultOf(error) }, 'the store does not answer')
   }
 
   return {
