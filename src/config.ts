@@ -1,8 +1,10 @@
+import { hash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { Type, type Static, type TSchema } from 'typebox'
 import { Value } from 'typebox/value'
 import type { Provider } from '../providers/provider.ts'
 import { isCountryCode } from './audience/country.ts'
+import { KEY_BYTES } from './store/sealing.ts'
 
 /** One account's configuration at one platform. */
 export interface Tag {
@@ -16,6 +18,15 @@ export interface Tag {
 export interface ApiKey {
   readonly name: string
   readonly key: string
+}
+
+/** An endpoint that is told about what happens. */
+export interface Webhook {
+  /** Stands for the address where that must not be told: 16 hexadecimal digits of its SHA-256. */
+  readonly id: string
+  readonly url: string
+  /** As Standard Webhooks writes it: `whsec_` and 24 to 64 bytes in base64. */
+  readonly secret: string
 }
 
 export interface Config {
@@ -34,6 +45,17 @@ export interface Config {
   readonly dedupHours: number
   readonly retryHours: number
   readonly platformTimeoutMs: number
+  /** `sqlite:<path>` or `postgres://…`. */
+  readonly databaseUrl: string
+  /** The first one seals, all of them open. */
+  readonly encryptionKeys: readonly Uint8Array[]
+  readonly retentionDays: number
+  /** Unsettled deliveries above which new uploads are refused. */
+  readonly maxBacklog: number
+  readonly drainMs: number
+  readonly webhooks: readonly Webhook[]
+  /** Whether webhooks may go to private and loopback addresses, and without TLS. */
+  readonly webhookPrivateAddresses: boolean
   readonly tags: readonly Tag[]
 }
 
@@ -89,7 +111,32 @@ export const Settings = Type.Object({
   ),
   AUDIENCE_DEDUP_HOURS: integer('24', 0, 'How long a repeated upload is recognised, in hours'),
   AUDIENCE_RETRY_HOURS: integer('24', 0, 'How long a failing delivery is tried again, in hours'),
-  AUDIENCE_PLATFORM_TIMEOUT_MS: integer('60000', 1, "Longest wait for a platform's answer")
+  AUDIENCE_PLATFORM_TIMEOUT_MS: integer('60000', 1, "Longest wait for a platform's answer"),
+  DATABASE_URL: Type.String({
+    default: 'sqlite:./data/audience.db',
+    pattern: '^(sqlite:.|postgres(ql)?://.)',
+    description: 'sqlite:<path> for one process, postgres://… for several instances'
+  }),
+  AUDIENCE_ENCRYPTION_KEY: Type.String({
+    default: '',
+    description: 'Comma-separated keys, 32 bytes in base64 each: the first seals, all open'
+  }),
+  AUDIENCE_RETENTION_DAYS: integer(
+    '7',
+    0,
+    'How long users of failed deliveries and the status of sessions are kept, in days'
+  ),
+  AUDIENCE_MAX_BACKLOG: integer('100000', 1, 'Unsettled deliveries at which uploads are refused'),
+  AUDIENCE_DRAIN_MS: Type.Integer({
+    default: 5000,
+    minimum: 0,
+    maximum: 10_000,
+    description: 'After SIGTERM uploads are still taken for so long, in milliseconds'
+  }),
+  AUDIENCE_WEBHOOK_PRIVATE_ADDRESSES: Type.Enum(['refuse', 'allow'], {
+    default: 'refuse',
+    description: 'allow: webhooks may go to private and loopback addresses, and without TLS'
+  })
 })
 type Settings = Static<typeof Settings>
 
@@ -102,12 +149,16 @@ const TAG_NAME = /^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$/
 export function loadConfig(env: Environment, providers: readonly Provider[]): Config {
   const problems: string[] = []
   const settings = readSettings(env, problems)
+  const file = readFile(env, settings, problems)
   const tags = [
-    ...tagsFromFile(readFile(env, settings, problems), env, providers, problems),
+    ...tagsFromFile(file, env, providers, problems),
     ...tagsFromEnvironment(env, providers, problems)
   ]
   problems.push(...repeatedTags(tags))
   const apiKeys = readApiKeys(settings, problems)
+  const encryptionKeys = readEncryptionKeys(settings, problems)
+  const webhookPrivateAddresses = settings.AUDIENCE_WEBHOOK_PRIVATE_ADDRESSES === 'allow'
+  const webhooks = readWebhooks(file, env, webhookPrivateAddresses, problems)
   const defaultCountry = settings.AUDIENCE_DEFAULT_COUNTRY?.toUpperCase()
   if (defaultCountry !== undefined && !isCountryCode(defaultCountry)) {
     problems.push('AUDIENCE_DEFAULT_COUNTRY: must be an ISO 3166-1 alpha-2 code')
@@ -128,6 +179,13 @@ export function loadConfig(env: Environment, providers: readonly Provider[]): Co
     dedupHours: settings.AUDIENCE_DEDUP_HOURS,
     retryHours: settings.AUDIENCE_RETRY_HOURS,
     platformTimeoutMs: settings.AUDIENCE_PLATFORM_TIMEOUT_MS,
+    databaseUrl: settings.DATABASE_URL,
+    encryptionKeys,
+    retentionDays: settings.AUDIENCE_RETENTION_DAYS,
+    maxBacklog: settings.AUDIENCE_MAX_BACKLOG,
+    drainMs: settings.AUDIENCE_DRAIN_MS,
+    webhooks,
+    webhookPrivateAddresses,
     tags
   }
 }
@@ -222,8 +280,63 @@ function readApiKeys(settings: Settings, problems: string[]): ApiKey[] {
   return keys
 }
 
+/** Whole groups of four, the last one filled up. */
+const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/
+
+function readEncryptionKeys(settings: Settings, problems: string[]): Uint8Array[] {
+  const keys = list(settings.AUDIENCE_ENCRYPTION_KEY)
+  const isRight = (key: string) =>
+    BASE64.test(key) && Buffer.from(key, 'base64').length === KEY_BYTES
+  if (!keys.every(isRight)) {
+    problems.push(`AUDIENCE_ENCRYPTION_KEY: each key must be ${KEY_BYTES} bytes in base64`)
+  }
+  if (keys.length === 0 && settings.DATABASE_URL.startsWith('postgres')) {
+    problems.push('AUDIENCE_ENCRYPTION_KEY: required because DATABASE_URL names PostgreSQL')
+  }
+  return keys.map((key) => Buffer.from(key, 'base64'))
+}
+
+const WEBHOOK_SECRET = 'whsec_'
+
+/** Lengths of secrets as https://www.standardwebhooks.com has them. */
+function isWebhookSecret(secret: string): boolean {
+  const key = secret.slice(WEBHOOK_SECRET.length)
+  const { length } = Buffer.from(key, 'base64')
+  return secret.startsWith(WEBHOOK_SECRET) && BASE64.test(key) && length >= 24 && length <= 64
+}
+
+function readWebhooks(
+  file: ConfigFile,
+  env: Environment,
+  privateAddresses: boolean,
+  problems: string[]
+): Webhook[] {
+  const webhooks = (file.webhooks ?? []).map((raw, index) => {
+    const path = `webhooks.${index}`
+    const url = substituteText(raw.url, env, path, problems)
+    const secret = substituteText(raw.secret, env, path, problems)
+    const { protocol } = URL.parse(url) ?? {}
+    if (protocol !== 'https:' && !(privateAddresses && protocol === 'http:')) {
+      problems.push(`${path}.url: must be an https address`)
+    }
+    if (!isWebhookSecret(secret)) {
+      problems.push(`${path}.secret: must be ${WEBHOOK_SECRET} and 24 to 64 bytes in base64`)
+    }
+    return { id: hash('sha256', url).slice(0, 16), url, secret }
+  })
+  if (new Set(webhooks.map(({ id }) => id)).size < webhooks.length) {
+    problems.push('webhooks: an address is there twice')
+  }
+  return webhooks
+}
+
 const ConfigFile = Type.Object(
   {
+    webhooks: Type.Optional(
+      Type.Array(
+        Type.Object({ url: Type.String(), secret: Type.String() }, { additionalProperties: false })
+      )
+    ),
     providers: Type.Optional(
       Type.Record(
         Type.String(),
@@ -282,18 +395,20 @@ function tagsFromFile(
   })
 }
 
+function substituteText(text: string, env: Environment, path: string, problems: string[]): string {
+  return text.replace(/\$\{([A-Za-z_][A-Za-z0-9_]*)\}/g, (_all, name: string) => {
+    const found = env[name]
+    if (found === undefined || found === '') {
+      problems.push(`${path}: the environment has no ${name}`)
+      return 'missing'
+    }
+    return found
+  })
+}
+
 /** Replaces each `${NAME}` in the texts of a configuration by the environment's value. */
 function substitute(value: unknown, env: Environment, path: string, problems: string[]): unknown {
-  if (typeof value === 'string') {
-    return value.replace(/\$\{([A-Za-z_][A-Za-z0-9_]*)\}/g, (_all, name: string) => {
-      const found = env[name]
-      if (found === undefined || found === '') {
-        problems.push(`${path}: the environment has no ${name}`)
-        return 'missing'
-      }
-      return found
-    })
-  }
+  if (typeof value === 'string') return substituteText(value, env, path, problems)
   if (Array.isArray(value)) {
     return value.map((item, index) => substitute(item, env, `${path}.${index}`, problems))
   }

@@ -1,14 +1,19 @@
 import type { AudienceType } from '../audience/schemas.ts'
 import type { FieldReport } from '../audience/report.ts'
+import type { Turn } from './queue.ts'
 
-export type DeliveryState =
-  | 'queued'
-  | 'sending'
-  | 'retrying'
-  | 'held'
-  | 'confirming'
-  | 'delivered'
-  | 'failed'
+export const DELIVERY_STATES = [
+  'queued',
+  'sending',
+  'retrying',
+  'held',
+  'confirming',
+  'delivered',
+  'failed'
+] as const
+export type DeliveryState = (typeof DELIVERY_STATES)[number]
+
+/** All times here are in milliseconds since 1970. */
 
 export interface LastError {
   /** The error's class, e.g. `rate_limited`. */
@@ -37,7 +42,8 @@ export interface Upload {
   readonly defaultCountry: string | undefined
   /** SHA-256 of the users as sent. */
   readonly contentHash: string
-  /** Milliseconds since 1970. */
+  /** The trace that its deliveries belong to, as a `traceparent` header. */
+  readonly traceparent: string | undefined
   readonly acceptedAt: number
   /** The same sequence was accepted before with other content. */
   readonly replacesSequence: boolean
@@ -58,10 +64,24 @@ export interface Target {
 export interface Delivery extends Target {
   readonly id: string
   readonly uploadId: string
+  /** Its upload's sequence. */
+  readonly sequence: number
+  /** Deliveries to one segment run singly, in the order of their positions. */
+  readonly position: number
   readonly state: DeliveryState
   readonly attempts: number
+  /** Times in a row that a thread or process ended while it prepared the users. */
+  readonly crashes: number
+  /** The process that prepares the users, by an id of its own. */
+  readonly preparingIn: string | undefined
   readonly nextAttemptAt: number | undefined
+  /** When it was accepted, or started anew after it had failed. */
+  readonly queuedAt: number
+  /** When it is given up; known once something failed. */
+  readonly giveUpAt: number | undefined
   readonly segmentId: string | undefined
+  /** The segment was looked for again because its platform did not know it any more. */
+  readonly resolvedAnew: boolean
   /** Bodies that the platform acknowledged: a retry goes on behind them. */
   readonly acknowledgedBodies: number
   readonly sent: number
@@ -74,11 +94,19 @@ export interface Delivery extends Target {
   readonly warnings: readonly string[]
   /** Work that the platform goes on with. */
   readonly tickets: readonly string[]
+  /** Tickets that were followed to their end. */
+  readonly confirmedTickets: number
+  /** Since when its platform works on what it took. */
+  readonly confirmingSince: number | undefined
   readonly lastError: LastError | undefined
   readonly settledAt: number | undefined
+  /** Grows with each change within the session: what a reader has not seen has a higher one. */
+  readonly revision: number
 }
 
-export type DeliveryChange = Partial<Omit<Delivery, 'id' | 'uploadId' | keyof Target>>
+export type DeliveryChange = Partial<
+  Omit<Delivery, 'id' | 'uploadId' | 'sequence' | 'position' | 'revision' | keyof Target>
+>
 
 /** A delivery of which its platform has nothing. */
 export const NOTHING_SENT = {
@@ -87,8 +115,29 @@ export const NOTHING_SENT = {
   received: 0,
   invalid: 0,
   tickets: [],
+  confirmedTickets: 0,
+  confirmingSince: undefined,
   warnings: []
 } as const satisfies DeliveryChange
+
+/** A delivery that starts, for the first time or anew. */
+export const FRESH = {
+  ...NOTHING_SENT,
+  state: 'queued',
+  attempts: 0,
+  crashes: 0,
+  preparingIn: undefined,
+  nextAttemptAt: undefined,
+  giveUpAt: undefined,
+  segmentId: undefined,
+  resolvedAnew: false,
+  leftOut: {},
+  notes: {},
+  lastError: undefined,
+  settledAt: undefined
+} as const satisfies DeliveryChange
+
+export type NewUpload = Omit<Upload, 'id' | 'replacesSequence' | 'report'>
 
 export interface Accepted {
   readonly upload: Upload
@@ -96,35 +145,266 @@ export interface Accepted {
   readonly duplicate: boolean
   /** All deliveries to the given targets. */
   readonly deliveries: readonly Delivery[]
-  /** Those among them that have to be run now. */
-  readonly toRun: readonly Delivery[]
+  /** What has to be done for those among them that run now. */
+  readonly turns: readonly Turn[]
 }
 
 export interface Session {
   /** In the order of acceptance. */
   readonly uploads: readonly Upload[]
   readonly deliveries: readonly Delivery[]
+  /** The highest one of its deliveries and uploads. */
+  readonly revision: number
 }
 
-export type NewUpload = Omit<Upload, 'id' | 'acceptedAt' | 'replacesSequence' | 'report'>
+export const SESSION_STATES = ['sending', 'failed', 'receiving', 'delivered'] as const
+/** `receiving` means that everything is done but batches are still to come. */
+export type SessionState = (typeof SESSION_STATES)[number]
 
-/** What the service remembers about uploads. */
+export interface SessionSummary {
+  readonly sessionId: number
+  readonly audienceName: string
+  readonly type: AudienceType
+  readonly state: SessionState
+  readonly batches: { readonly received: number; readonly total: number }
+  readonly users: { readonly received: number; readonly total: number }
+  readonly deliveries: Readonly<Record<DeliveryState, number>>
+  readonly startedAt: number
+  readonly changedAt: number
+}
+
+/** A cursor that no page ended with. */
+export class CursorError extends Error {
+  override readonly name = 'CursorError'
+}
+
+export interface Page<T> {
+  readonly items: readonly T[]
+  /** Where the next page begins; `undefined` on the last one. */
+  readonly next: string | undefined
+}
+
+export interface SessionsQuery {
+  readonly owner: string
+  readonly state?: SessionState | undefined
+  /** `next` of the page before. */
+  readonly cursor?: string | undefined
+  readonly limit: number
+}
+
+export interface DeliveriesQuery {
+  readonly owner: string
+  readonly sessionId: number
+  readonly state?: DeliveryState | undefined
+  readonly cursor?: string | undefined
+  readonly limit: number
+}
+
+/** What changed in a session since a revision. */
+export interface SessionChanges extends Pick<SessionSummary, 'state' | 'batches' | 'users'> {
+  readonly revision: number
+  /** As they are now, by revision. */
+  readonly deliveries: readonly Delivery[]
+}
+
+export interface Restarted {
+  readonly deliveries: readonly Delivery[]
+  /** Failed deliveries whose users are not kept any more: they have to be uploaded again. */
+  readonly expired: number
+  readonly turns: readonly Turn[]
+}
+
+/** What is known of one segment of one account. */
+export interface Segment {
+  readonly id: string | undefined
+  /** When this service created it; `undefined` where it was found. */
+  readonly createdAt: number | undefined
+  /** The provider's own notes: anything that survives `JSON.stringify`. */
+  readonly notes: unknown
+}
+
+/**
+ * `paused`: the platform asked for a wait. `broken`: it failed again and again; when the time is
+ * over one call finds out whether it works again. `held`: a person has to do something; when the
+ * time is over a check finds out whether it was done.
+ */
+export type AccountStatus = 'open' | 'paused' | 'broken' | 'held'
+
+/** How one account at one platform stands. */
+export interface AccountState {
+  readonly status: AccountStatus
+  /** When a status other than `open` is looked at again. */
+  readonly until: number
+  /** Since when it is broken or held. */
+  readonly since: number | undefined
+  /** Failures in a row. */
+  readonly failures: number
+  /** Why it is broken or held. */
+  readonly error: LastError | undefined
+}
+
+export const OPEN_ACCOUNT: AccountState = {
+  status: 'open',
+  until: 0,
+  since: undefined,
+  failures: 0,
+  error: undefined
+}
+
+/** A message to one webhook, until it is delivered. */
+export interface HookMessage {
+  /** Also the message's id at the receiver: the same at each attempt. */
+  readonly id: string
+  /** The endpoint it goes to, see `Webhook.id`. */
+  readonly endpoint: string
+  readonly type: string
+  readonly createdAt: number
+  /** The body, as it is sent. */
+  readonly body: string
+  /** Times it was handed out, this one included. */
+  readonly attempts: number
+}
+
+export interface Backlog {
+  /** Deliveries that have not settled. */
+  readonly deliveries: number
+  /** When the oldest of them was accepted or started anew. */
+  readonly oldestAt: number | undefined
+  /** All sealed users that are kept. */
+  readonly payloadBytes: number
+}
+
+/** The store cannot be reached or cannot write. What was asked for may or may not have happened. */
+export class StoreError extends Error {
+  override readonly name = 'StoreError'
+}
+
+/**
+ * What the service remembers about uploads. Each function is one transaction: when its promise
+ * resolves, its effect survives a crash.
+ * @throws StoreError from every function.
+ */
 export interface Store {
   /**
-   * Accepts an upload and one delivery per target in one step. The same upload again (owner,
-   * session, sequence, segment, type and content) only adds targets that it has not had yet and
-   * starts failed deliveries anew.
+   * Accepts an upload, its sealed users and one delivery per target. The same upload again (owner,
+   * session, sequence, segment, type, default country and content; remembered for `dedupMs` after
+   * it settled) only adds targets that it has not had yet and starts failed deliveries anew.
+   * @param sealedUsers the store's from now on: the caller must not use them any more.
    */
-  accept(upload: NewUpload, targets: readonly Target[]): Promise<Accepted>
-  delivery(id: string): Promise<Delivery | undefined>
-  /** Returns the delivery as it is afterwards. */
-  changeDelivery(id: string, change: DeliveryChange): Promise<Delivery>
+  accept(upload: NewUpload, sealedUsers: Uint8Array, targets: readonly Target[]): Promise<Accepted>
+  /** Turns of all deliveries that have not settled, in the order of their positions. */
+  turns(): Promise<readonly Turn[]>
+  /** Whose turn it is, with its upload; `undefined` where there is nothing to do any more. */
+  work(turn: Turn): Promise<{ delivery: Delivery; upload: Upload } | undefined>
+  /** Deliveries of an upload that were never tried and are the first of their segments. */
+  startable(uploadId: string): Promise<readonly Delivery[]>
+  sealedUsers(uploadId: string): Promise<Uint8Array | undefined>
+  /** Those of the given ids that exist. */
+  deliveries(ids: readonly string[]): Promise<readonly Delivery[]>
+  /**
+   * Returns the delivery as it is afterwards. What has settled stays as it is until it is started
+   * anew. Once an upload's deliveries are all delivered its
+   * users are deleted. What webhooks are told about is noted in the same step.
+   */
+  changeDelivery(id: string, change: DeliveryChange, now: number): Promise<Delivery>
   setReport(uploadId: string, report: FieldReport): Promise<void>
+
   session(owner: string, sessionId: number): Promise<Session | undefined>
+  /**
+   * The sessions that changed last come first.
+   * @throws CursorError
+   */
+  sessions(query: SessionsQuery): Promise<Page<SessionSummary>>
+  /**
+   * A session's deliveries in the order of their positions; empty where there is no session.
+   * @throws CursorError
+   */
+  sessionDeliveries(query: DeliveriesQuery): Promise<Page<Delivery>>
+  changesSince(
+    owner: string,
+    sessionId: number,
+    revision: number
+  ): Promise<SessionChanges | undefined>
+  /**
+   * Starts a session's failed deliveries anew, behind what was accepted for their segments since.
+   * `channels`: only those of these providers or `provider/tag`. `undefined`: no such session.
+   */
+  restart(
+    owner: string,
+    sessionId: number,
+    channels: readonly string[] | undefined,
+    now: number
+  ): Promise<Restarted | undefined>
+
+  segment(key: string): Promise<Segment | undefined>
+  changeSegment(key: string, change: Partial<Segment>, now: number): Promise<void>
+
+  /** Accounts of which nothing was noted are open. */
+  account(key: string): Promise<AccountState>
+  accounts(): Promise<Readonly<Record<string, AccountState>>>
+  /** Notes it for webhooks when an account becomes `held`, or open again after that. */
+  setAccount(key: string, state: AccountState, now: number): Promise<void>
+  /**
+   * Takes it upon the caller to find out whether an account works again: `true` for one caller once
+   * its time is over, and for no other until `until`.
+   */
+  claimProbe(key: string, now: number, until: number): Promise<boolean>
+
+  /**
+   * Hands out an endpoint's messages that are due, the longest due first, and counts the attempt;
+   * nobody else gets them for `leaseMs`. One endpoint at a time: what waits for another one must
+   * not fill the limit.
+   */
+  takeHooks(
+    endpoint: string,
+    now: number,
+    leaseMs: number,
+    limit: number
+  ): Promise<readonly HookMessage[]>
+  /** `againAt`: when it is tried again; `undefined` when it is delivered or given up. */
+  settleHook(id: string, againAt: number | undefined): Promise<void>
+
+  backlog(): Promise<Backlog>
+  /** Deletes what is kept long enough, and gives the space back. */
+  sweep(now: number): Promise<void>
+  close(): Promise<void>
+}
+
+export interface StoreOptions {
+  /** How long a settled upload is recognised when it is sent again. */
+  readonly dedupMs: number
+  /** How long users of failed deliveries and the status of settled sessions are kept. */
+  readonly retentionMs: number
+  /** Endpoints that are told about what happens. */
+  readonly hookEndpoints: readonly string[]
 }
 
 const SETTLED: ReadonlySet<DeliveryState> = new Set(['delivered', 'failed'])
 
 export function isSettled({ state }: Pick<Delivery, 'state'>): boolean {
   return SETTLED.has(state)
+}
+
+/** Names one account at one platform, over all its tags. */
+export function accountKey({
+  provider,
+  accountId
+}: Pick<Target, 'provider' | 'accountId'>): string {
+  return `${provider}/${accountId}`
+}
+
+/** Names one segment of one account: what is written to it goes one after the other. */
+export function segmentLock(
+  target: Pick<Target, 'provider' | 'accountId' | 'segmentName'>
+): string {
+  return JSON.stringify([target.provider, target.accountId, target.segmentName])
+}
+
+/** What has to be done next for a delivery; `undefined` once it has settled. */
+export function turnOf(delivery: Delivery): Turn | undefined {
+  if (isSettled(delivery)) return undefined
+  const account = accountKey(delivery)
+  return delivery.state === 'confirming'
+    ? { kind: 'confirm', deliveryId: delivery.id, account }
+    : { kind: 'send', lock: segmentLock(delivery), account }
 }

@@ -1,0 +1,77 @@
+import { createCipheriv, createDecipheriv, hash, randomBytes } from 'node:crypto'
+import { constants, zstdCompressSync, zstdDecompressSync } from 'node:zlib'
+
+/** Keys of 32 bytes each: the first one seals, all of them open. */
+export type KeyRing = readonly [Uint8Array, ...Uint8Array[]]
+
+/** No key of the ring opens it, or it was changed. */
+export class SealError extends Error {
+  override readonly name = 'SealError'
+}
+
+/**
+ * What is sealed: version (1 byte), key id (4), nonce (12), ciphertext, tag (16). AES-256-GCM with
+ * a random nonce, as NIST SP 800-38D has it; header and name are authenticated.
+ */
+const VERSION = 1
+const KEY_ID_BYTES = 4
+const NONCE_BYTES = 12
+const TAG_BYTES = 16
+const HEADER_BYTES = 1 + KEY_ID_BYTES + NONCE_BYTES
+const CIPHER = 'aes-256-gcm'
+
+export const KEY_BYTES = 32
+
+/** Names a key without telling it. */
+function keyId(key: Uint8Array): Buffer {
+  return hash('sha256', key, 'buffer').subarray(0, KEY_ID_BYTES)
+}
+
+/**
+ * Compresses and encrypts.
+ * @param name what the bytes are: they open under the same name only, so that one record cannot be
+ * put in another's place.
+ */
+export function seal(plain: Uint8Array, name: string, [key]: KeyRing): Uint8Array<ArrayBuffer> {
+  const packed = zstdCompressSync(plain, { params: { [constants.ZSTD_c_compressionLevel]: 1 } })
+  const nonce = randomBytes(NONCE_BYTES)
+  const header = Buffer.concat([Buffer.of(VERSION), keyId(key), nonce])
+  const cipher = createCipheriv(CIPHER, key, nonce).setAAD(aadOf(header, name))
+  const sealed = new Uint8Array(HEADER_BYTES + packed.length + TAG_BYTES)
+  sealed.set(header)
+  sealed.set(cipher.update(packed), HEADER_BYTES)
+  cipher.final()
+  sealed.set(cipher.getAuthTag(), HEADER_BYTES + packed.length)
+  return sealed
+}
+
+/**
+ * Opens what was sealed under this name.
+ * @throws SealError
+ */
+export function open(sealed: Uint8Array, name: string, keys: KeyRing): Uint8Array {
+  const bytes = Buffer.from(sealed.buffer, sealed.byteOffset, sealed.byteLength)
+  if (bytes.length < HEADER_BYTES + TAG_BYTES || bytes[0] !== VERSION) {
+    throw new SealError('not sealed by this service')
+  }
+  const header = bytes.subarray(0, HEADER_BYTES)
+  const id = header.subarray(1, 1 + KEY_ID_BYTES)
+  const key = keys.find((one) => keyId(one).equals(id))
+  if (key === undefined) {
+    throw new SealError('sealed with a key that is not listed in AUDIENCE_ENCRYPTION_KEY any more')
+  }
+  const nonce = header.subarray(1 + KEY_ID_BYTES)
+  const end = bytes.length - TAG_BYTES
+  try {
+    const decipher = createDecipheriv(CIPHER, key, nonce, { authTagLength: TAG_BYTES })
+      .setAAD(aadOf(header, name))
+      .setAuthTag(bytes.subarray(end))
+    const packed = decipher.update(bytes.subarray(HEADER_BYTES, end))
+    decipher.final()
+    return zstdDecompressSync(packed)
+  } catch (cause) {
+    throw new SealError('the sealed bytes were changed', { cause })
+  }
+}
+
+const aadOf = (header: Uint8Array, name: string) => Buffer.concat([header, Buffer.from(name)])
