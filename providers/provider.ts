@@ -98,7 +98,8 @@ export interface ProviderContext<Variables = Static<TObject>> {
 
 export interface SegmentNotes {
   get(): unknown
-  set(value: unknown): void
+  /** Resolves once the note survives a crash. */
+  set(value: unknown): Promise<void>
 }
 
 /**

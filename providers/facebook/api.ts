@@ -67,7 +67,7 @@ export async function findSegment(
   }
   if (found === undefined) return undefined
   const isValueBased = Boolean(found.is_value_based)
-  context.notes.set({ isValueBased })
+  await context.notes.set({ isValueBased })
   assertSameKind(isValueBased, context)
   return String(found.id)
 }
@@ -127,7 +127,7 @@ export async function createSegment(audience: Audience, context: Context): Promi
     })
   })
   const { id } = readAs(Created, answer, 'account', context)
-  context.notes.set({ isValueBased })
+  await context.notes.set({ isValueBased })
   return String(id)
 }
 

@@ -135,7 +135,7 @@ async function readyAudience(
   }
   if (id === created?.id) {
     if (context.now() - created.at < SETTLING_MS) throw stillProcessing()
-    context.notes.set({ sessions })
+    await context.notes.set({ sessions })
   }
   throw new ProviderError('not_found', 'TikTok does not have the audience any more')
 }
@@ -175,7 +175,7 @@ async function collect(
     sequences: [...new Set([...(known?.sequences ?? []), sequence])],
     waiting: [...(known?.waiting ?? []).filter((file) => file.md5 !== md5), { md5, path, users }]
   }
-  noteSession(sessionId, session, context)
+  await noteSession(sessionId, session, context)
   return session
 }
 
@@ -206,8 +206,8 @@ async function create(
   })
   const { data, warnings } = await post(context, '/dmp/custom_audience/create/', body, Created)
   const id = 'custom_audience_id' in data ? data.custom_audience_id : data.audience_id
-  context.notes.set({ ...readNotes(context), created: { id: String(id), at: context.now() } })
-  noteSession(sessionId, { ...session, waiting: [] }, context)
+  const created = { id: String(id), at: context.now() }
+  await noteSession(sessionId, { ...session, waiting: [] }, context, { created })
   return { warnings }
 }
 
@@ -225,7 +225,7 @@ async function append(
     file_paths: session.waiting.map(({ path }) => path)
   })
   const { warnings } = await post(context, '/dmp/custom_audience/update/', body, Type.Unknown())
-  noteSession(sessionId, { ...session, waiting: [] }, context)
+  await noteSession(sessionId, { ...session, waiting: [] }, context)
   return { warnings }
 }
 
@@ -257,11 +257,16 @@ function readNotes(context: Context): Notes {
   return Value.Check(Notes, notes) ? notes : { sessions: {} }
 }
 
-function noteSession(sessionId: number, session: Session, context: Context): void {
+async function noteSession(
+  sessionId: number,
+  session: Session,
+  context: Context,
+  further: Partial<Notes> = {}
+): Promise<void> {
   const { sessions, ...rest } = readNotes(context)
   const all: Notes['sessions'] = { ...sessions, [sessionId]: session }
   const remembered = Object.entries(all).filter(
     ([, { startedAt }]) => context.now() - startedAt < REMEMBERED_MS
   )
-  context.notes.set({ ...rest, sessions: Object.fromEntries(remembered) })
+  await context.notes.set({ ...rest, ...further, sessions: Object.fromEntries(remembered) })
 }

@@ -1,5 +1,7 @@
+import { setTimeout as wait } from 'node:timers/promises'
 import PQueue from 'p-queue'
 import type { ProviderLimits } from '../../providers/provider.ts'
+import type { CallLimits, Permits } from '../store/permits.ts'
 import type { Clock } from './clock.ts'
 
 /** The limits of one account at one platform, shared by all its tags. */
@@ -18,18 +20,35 @@ export interface CallOptions {
   readonly priority: number
 }
 
-/** A platform that asks for more is asked again after this, by one call that finds out. */
-const LONGEST_PAUSE_MS = 3_600_000
+export interface AccountOptions {
+  /** See `accountKey`. */
+  readonly key: string
+  readonly slots: number
+  readonly clock: Clock
+  /** Shares the limits with other instances. */
+  readonly permits?: Permits | undefined
+  /** Longest time that one call takes, in milliseconds. */
+  readonly callWithinMs: number
+}
 
-export function createAccount(
-  limits: ProviderLimits,
-  { slots, clock }: { readonly slots: number; readonly clock: Clock }
-): Account {
+/** A platform that asks for more is asked again after this, by one call that finds out. */
+export const LONGEST_PAUSE_MS = 3_600_000
+
+/** For what comes between the end of a call and the note of it. */
+const CALL_MARGIN_MS = 10_000
+
+export function createAccount(limits: ProviderLimits, options: AccountOptions): Account {
+  const { key, slots, clock, permits, callWithinMs } = options
   const inFlight = new PQueue({ concurrency: limits.requestsInFlight })
   // Sliding windows: platforms count in windows of their own, so no period may hold too many.
   const rates = limits.rates.map(
     ({ requests, perMs }) => new PQueue({ intervalCap: requests, interval: perMs, strict: true })
   )
+  const shared: CallLimits = {
+    inFlight: limits.requestsInFlight,
+    rates: limits.rates,
+    endsWithinMs: callWithinMs + CALL_MARGIN_MS
+  }
   const deliveries = new PQueue({ concurrency: slots })
   let pausedUntil = 0
 
@@ -47,12 +66,30 @@ export function createAccount(
       inFlight.add(
         async () => {
           await waitForTurn(signal)
-          return run()
+          return permits === undefined ? run() : permitted(permits, key, shared, signal, run)
         },
         { signal, priority }
       ),
     pause(forMs) {
       pausedUntil = Math.max(pausedUntil, clock.now() + Math.min(forMs, LONGEST_PAUSE_MS))
     }
+  }
+}
+
+/** Runs one call that all instances together may make now. */
+async function permitted<T>(
+  permits: Permits,
+  key: string,
+  limits: CallLimits,
+  signal: AbortSignal,
+  run: () => Promise<T>
+): Promise<T> {
+  for (;;) {
+    const permit = await permits.take(key, limits)
+    if ('id' in permit) {
+      // A permit that cannot be given back ends by itself.
+      return run().finally(() => permits.giveBack(permit.id).catch(() => undefined))
+    }
+    await wait(permit.waitMs, undefined, { signal })
   }
 }

@@ -1,6 +1,8 @@
 import { type Context, SpanKind, type Tracer } from '@opentelemetry/api'
 import type { HttpClient, PlatformAnswer, PlatformCall } from '../../providers/http-client.ts'
 import type { Provider, ProviderContext, SegmentNotes } from '../../providers/provider.ts'
+import type { Permits } from '../store/permits.ts'
+import { accountKey } from '../store/store.ts'
 import { type Account, createAccount } from './account.ts'
 import type { Clock } from './clock.ts'
 import { inSpan, traceHeaders } from './tracing.ts'
@@ -26,9 +28,17 @@ const POOL_SIZE = 64
  * Gives each account its own share of the pool, so that a hanging one cannot take the slots of
  * another. Tags of one account share its limits.
  */
-export function createDestinations(platforms: readonly Platform[], clock: Clock): Destination[] {
+export function createDestinations(
+  platforms: readonly Platform[],
+  options: {
+    readonly clock: Clock
+    readonly permits: Permits | undefined
+    /** Longest time that one call takes, in milliseconds. */
+    readonly callWithinMs: number
+  }
+): Destination[] {
   const keyOf = ({ provider, variables }: Platform) =>
-    `${provider.name}/${provider.accountId(variables)}`
+    accountKey({ provider: provider.name, accountId: provider.accountId(variables) })
   const share = Math.max(1, Math.floor(POOL_SIZE / Math.max(1, new Set(platforms.map(keyOf)).size)))
   const accounts = new Map<string, Account>()
   return platforms.map((platform) => {
@@ -36,7 +46,7 @@ export function createDestinations(platforms: readonly Platform[], clock: Clock)
     const key = keyOf(platform)
     const account =
       accounts.get(key) ??
-      createAccount(limits, { slots: Math.min(share, limits.requestsInFlight), clock })
+      createAccount(limits, { ...options, key, slots: Math.min(share, limits.requestsInFlight) })
     accounts.set(key, account)
     return { ...platform, account, accountId: platform.provider.accountId(platform.variables) }
   })
@@ -52,6 +62,8 @@ export interface ContextOptions {
   /** Calls become children of its span. */
   readonly parent: Context
   readonly notes: SegmentNotes
+  /** No further call of this account starts within this time, in milliseconds. */
+  readonly pause: (forMs: number) => void
   /** Of the calls that wait for their turn in the account, those with a higher one go first. */
   readonly priority?: number
 }
@@ -59,7 +71,7 @@ export interface ContextOptions {
 /** What a provider's functions work with: calls within the account's limits, traced. */
 export function providerContext(
   destination: Destination,
-  { tracer, clock, signal, parent, notes, priority = 0 }: ContextOptions
+  { tracer, clock, signal, parent, notes, pause, priority = 0 }: ContextOptions
 ): ProviderContext {
   const { provider, tag, account, client, variables } = destination
 
@@ -92,7 +104,7 @@ export function providerContext(
     signal,
     notes,
     send,
-    pauseAccount: (forMs) => account.pause(forMs),
+    pauseAccount: pause,
     sleep: (forMs) => clock.sleep(forMs, signal),
     now: () => clock.now()
   }

@@ -1,10 +1,10 @@
-import { setTimeout as wait } from 'node:timers/promises'
-import { type Context, ROOT_CONTEXT, type Tracer } from '@opentelemetry/api'
+import { ROOT_CONTEXT, type Tracer } from '@opentelemetry/api'
 import type { FastifyBaseLogger } from 'fastify'
-import PQueue from 'p-queue'
 import { ProviderError } from '../../providers/errors.ts'
-import type { Audience, CheckProblem, Encoding } from '../../providers/provider.ts'
-import type { Delivery, Store, Upload } from '../store/store.ts'
+import type { CheckProblem } from '../../providers/provider.ts'
+import type { TakeTurn, Turn, TurnOutcome } from '../store/queue.ts'
+import type { Storage } from '../store/storage.ts'
+import { accountKey, type Delivery, StoreError, type Upload } from '../store/store.ts'
 import type { Clock } from './clock.ts'
 import {
   createDestinations,
@@ -12,217 +12,233 @@ import {
   type Platform,
   providerContext
 } from './destination.ts'
-import { type Job, toAudience, uploadAttributes } from './job.ts'
-import { PreparationError } from './retry.ts'
-import { createRunner } from './runner.ts'
-import { createSegments, segmentLock } from './segments.ts'
-import { faultOf, inSpan } from './tracing.ts'
-import type { EncodeOutcome } from './worker.ts'
+import { createEncodings } from './encodings.ts'
+import { createGate } from './gate.ts'
+import { type Job, toAudience, type WithDestination } from './job.ts'
+import { createLocalQueue } from './local-queue.ts'
+import { createRunner, unknownTag } from './runner.ts'
+import { faultOf, traceOf } from './tracing.ts'
+import { createWaits } from './waits.ts'
 import type { Workers } from './workers.ts'
 
 export interface DispatcherOptions {
   readonly platforms: readonly Platform[]
-  readonly store: Store
+  readonly storage: Storage
   readonly workers: Workers
   readonly clock: Clock
   readonly tracer: Tracer
-  readonly log: Pick<FastifyBaseLogger, 'error'>
-  readonly maxUsers: number
+  readonly log: Pick<FastifyBaseLogger, 'error' | 'warn'>
   /** How long a failing delivery is tried again, in milliseconds. */
   readonly retryForMs: number
-}
-
-export interface Submission {
-  readonly upload: Upload
-  readonly deliveries: readonly Delivery[]
-  /** The users as sent, in shared memory. */
-  readonly users: Uint8Array
-  /** The trace that the deliveries belong to. */
-  readonly parent: Context
-}
-
-/** A delivery that was waited for. */
-export interface Waited {
-  readonly delivery: Delivery
-  /** When it is given up; milliseconds since 1970. `undefined` once it has ended. */
-  readonly retriedUntil: number | undefined
+  /** Longest time that one platform call takes, in milliseconds. */
+  readonly callWithinMs: number
 }
 
 export interface Dispatcher {
   readonly destinations: readonly Destination[]
-  /** Takes accepted deliveries; they run in the pool. Resolves when all of them have ended. */
-  submit(submission: Submission): Promise<void>
+  /** Begins with what the store has. */
+  start(): Promise<void>
+  /** The store has new turns. */
+  push(turns: readonly Turn[]): void
   /**
-   * Waits until each delivery has settled, was taken over by its platform or has failed three
-   * times, but no longer than told, and returns how they stand then.
+   * Waits until each delivery has settled, was taken over by its platform, is held or has failed
+   * three times, but no longer than told, and returns how they stand then.
    */
-  wait(ids: readonly string[], forMs: number): Promise<readonly Waited[]>
+  wait(deliveries: readonly Delivery[], forMs: number): Promise<readonly Delivery[]>
   /** Ends all waits at once. */
   releaseWaits(): void
+  /** Asks the platform whether everything is in order; if so, what was held goes on. */
   check(destination: Destination): Promise<readonly CheckProblem[]>
-  /** Lets deliveries finish within the time, then aborts; returns how many were left undelivered. */
+  /**
+   * Takes no further turns, lets what is under way come to its next stopping point within the time,
+   * then aborts it; returns how many had to be aborted.
+   */
   close(withinMs: number): Promise<number>
 }
 
 const CHECK_WITHIN_MS = 10_000
+const NO_NOTES = { get: () => undefined, set: () => Promise.resolve() }
 
 export function createDispatcher(options: DispatcherOptions): Dispatcher {
-  const { store, workers, clock, tracer, log } = options
-  const destinations = createDestinations(options.platforms, clock)
-  const segments = createSegments(clock)
+  const { storage, workers, clock, tracer, log } = options
+  const { store, permits } = storage
+  const destinations = createDestinations(options.platforms, {
+    clock,
+    permits,
+    callWithinMs: options.callWithinMs
+  })
+  const stopping = new AbortController()
   const aborting = new AbortController()
-  const { signal } = aborting
-  const runner = createRunner({ store, segments, clock, tracer, log, signal })
-  const segmentQueues = new Map<string, PQueue>()
-  const jobs = new Map<string, Job>()
-  const running = new Set<Promise<void>>()
-  const released = Promise.withResolvers<void>()
+  /** Turns under way. */
+  const taken = new Set<object>()
 
-  /** Runs a delivery to its end; those to one segment go one after the other. */
-  async function run(job: Job): Promise<void> {
-    const key = segmentLock(job.destination, job.audience.segmentName)
-    const queue = segmentQueues.get(key) ?? new PQueue({ concurrency: 1 })
-    segmentQueues.set(key, queue)
-    await queue.add(() => runner.deliver(job), { signal })
-    if (queue.size === 0 && queue.pending === 0) segmentQueues.delete(key)
-    if (job.delivery.state === 'confirming') await runner.confirm(job)
+  const queue =
+    storage.queue ??
+    createLocalQueue({
+      store,
+      clock,
+      onError: (error) => log.error({ fault: faultOf(error) }, 'a delivery was put off')
+    })
+  const waits = createWaits({
+    store,
+    isShared: storage.queue !== undefined,
+    retryForMs: options.retryForMs
+  })
+  const gate = createGate({
+    store,
+    clock,
+    isInOrder: async (destination) => (await ask(destination)).length === 0,
+    onOpen: (account) => queue.wake(account),
+    onClose: () => waits.look()
+  })
+  const encodings = createEncodings({
+    store,
+    workers,
+    keys: storage.keys,
+    withDestinations: (deliveries) => deliveries.flatMap((one) => withDestination(one) ?? [])
+  })
+  const runner = createRunner({
+    store,
+    gate,
+    encodings,
+    clock,
+    tracer,
+    log,
+    retryForMs: options.retryForMs,
+    isStopping: () => stopping.signal.aborted,
+    onChange: (delivery) => waits.changed(delivery)
+  })
+
+  function withDestination(delivery: Delivery): WithDestination | undefined {
+    const destination = destinations.find(
+      ({ provider, tag, accountId }) =>
+        provider.name === delivery.provider &&
+        tag === delivery.tag &&
+        accountId === delivery.accountId
+    )
+    return destination === undefined ? undefined : { destination, delivery }
   }
 
-  async function runSafely(job: Job): Promise<void> {
-    jobs.set(job.delivery.id, job)
+  async function take(turn: Turn, claim: AbortSignal): Promise<TurnOutcome> {
+    const work = await store.work(turn)
+    if (work === undefined) return 'done'
+    const found = withDestination(work.delivery)
+    if (found === undefined) return waitForTag(work.delivery)
+    const job = toJob(work.upload, found)
+    const signal = AbortSignal.any([claim, aborting.signal])
+    if (turn.kind === 'confirm') return runner.confirm(job, signal)
+    const outcome = await found.destination.account.slots.add(() => runner.deliver(job, signal))
+    if (job.delivery.state === 'confirming') queue.push([confirmTurn(job.delivery)])
+    return outcome
+  }
+
+  async function waitForTag(delivery: Delivery): Promise<TurnOutcome> {
+    const now = clock.now()
+    const verdict = unknownTag(delivery, now)
+    if (typeof verdict === 'number') return { againAt: verdict }
+    const failed = { state: 'failed', lastError: verdict, settledAt: now } as const
+    waits.changed(await store.changeDelivery(delivery.id, failed, now))
+    return 'done'
+  }
+
+  const takeCounted: TakeTurn = async (turn, claim) => {
+    const entry = {}
+    taken.add(entry)
     try {
-      await run(job)
+      return await take(turn, claim)
     } catch (error) {
-      if (!signal.aborted) log.error({ fault: faultOf(error) }, 'delivery stopped')
+      if (!(error instanceof StoreError) && !claim.aborted && !aborting.signal.aborted) {
+        log.error({ fault: faultOf(error) }, 'delivery stopped')
+      }
+      throw error
     } finally {
-      // Sent again after it had failed, the delivery may have a newer job by now.
-      if (jobs.get(job.delivery.id) === job) jobs.delete(job.delivery.id)
-      job.reported.resolve()
+      taken.delete(entry)
     }
   }
 
-  function find({ provider, tag }: Delivery): Destination {
-    const found = destinations.find((d) => d.provider.name === provider && d.tag === tag)
-    if (found === undefined) throw new Error(`no destination ${provider}/${tag}`)
-    return found
-  }
-
-  function toJobs(submission: Submission, parent: Context): Job[] {
-    const { upload, deliveries } = submission
-    const targets = deliveries.map((delivery) => ({
-      delivery,
-      destination: find(delivery),
-      audience: toAudience(upload, delivery)
-    }))
-    const encode = encodeOnce(submission, targets, options.maxUsers, workers, store)
-    return targets.map((target, index) => ({
-      ...target,
-      upload,
-      parent,
-      encoding: () => encode(index),
-      giveUpAt: clock.now() + options.retryForMs,
-      resolvedAnew: false,
-      reported: Promise.withResolvers<void>()
-    }))
+  async function ask(destination: Destination): Promise<readonly CheckProblem[]> {
+    const { signal } = aborting
+    const inTime = AbortSignal.any([signal, AbortSignal.timeout(CHECK_WITHIN_MS)])
+    const context = providerContext(destination, {
+      tracer,
+      clock,
+      signal: inTime,
+      parent: ROOT_CONTEXT,
+      notes: NO_NOTES,
+      pause: (forMs) => destination.account.pause(forMs)
+    })
+    try {
+      return await destination.provider.check(context)
+    } catch (error) {
+      if (signal.aborted || !inTime.aborted) throw error
+      throw new ProviderError('transient', 'no answer in time, or the account is paused')
+    }
   }
 
   return {
     destinations,
 
-    async submit(submission) {
-      const attributes = uploadAttributes(submission.upload)
-      const { parent } = submission
-      const all = inSpan(
-        tracer,
-        'audience.fan_out',
-        { parent, attributes },
-        async (_span, context) => {
-          await Promise.all(toJobs(submission, context).map(runSafely))
-        }
-      )
-      running.add(all)
-      await all.finally(() => running.delete(all))
+    async start() {
+      await workers.ready()
+      await queue.start(takeCounted, (turn) => room(destinations, turn))
     },
 
-    async wait(ids, forMs) {
-      const waiting = ids.flatMap((id) => jobs.get(id)?.reported.promise ?? [])
-      await withinMs(forMs, Promise.race([Promise.all(waiting), released.promise]))
-      const found = await Promise.all(ids.map((id) => store.delivery(id)))
-      return found
-        .filter((delivery) => delivery !== undefined)
-        .map((delivery) => ({ delivery, retriedUntil: jobs.get(delivery.id)?.giveUpAt }))
-    },
-
-    releaseWaits() {
-      released.resolve()
-    },
+    push: (turns) => queue.push(turns),
+    wait: (deliveries, forMs) => waits.wait(deliveries, forMs),
+    releaseWaits: () => waits.release(),
 
     async check(destination) {
-      const notes = { get: () => undefined, set: () => undefined }
-      const inTime = AbortSignal.any([signal, AbortSignal.timeout(CHECK_WITHIN_MS)])
-      const context = { tracer, clock, signal: inTime, parent: ROOT_CONTEXT, notes }
-      try {
-        return await destination.provider.check(providerContext(destination, context))
-      } catch (error) {
-        if (signal.aborted || !inTime.aborted) throw error
-        throw new ProviderError('transient', 'no answer in time, or the account is paused')
-      }
+      const problems = await ask(destination)
+      if (problems.length === 0) await gate.checked(destination)
+      return problems
     },
 
     async close(limitMs) {
-      await withinMs(limitMs, Promise.all(running))
-      const left = jobs.size
+      stopping.abort()
+      const stopped = queue.stop()
+      await withinMs(limitMs, stopped)
+      const left = taken.size
       aborting.abort(new Error('closing'))
-      await Promise.all(running)
+      await stopped
       return left
     }
   }
 }
 
-/** Encodes for all targets at once, when the first of them is about to be sent. */
-function encodeOnce(
-  { upload, users }: Submission,
-  targets: readonly { readonly destination: Destination; readonly audience: Audience }[],
-  maxUsers: number,
-  workers: Workers,
-  store: Store
-): (index: number) => Promise<Encoding> {
-  let outcome: Promise<EncodeOutcome['encodings']> | undefined
+function toJob(upload: Upload, found: WithDestination): Job {
+  const audience = toAudience(upload, found.delivery)
+  return { ...found, upload, audience, parent: traceOf(upload.traceparent) }
+}
 
-  async function encodeAll(): Promise<EncodeOutcome['encodings']> {
-    const task = {
-      users,
-      maxUsers,
-      defaultCountry: upload.defaultCountry,
-      targets: targets.map(({ destination: { provider, variables }, audience }) => ({
-        provider: provider.name,
-        variables,
-        audience
-      }))
-    }
-    const { report, encodings } = await workers.encode(task).catch((cause: unknown) => {
-      outcome = undefined
-      throw new PreparationError('a worker thread failed', { cause })
-    })
-    await store.setReport(upload.id, report)
-    return encodings
-  }
+const confirmTurn = (delivery: Delivery): Turn => ({
+  kind: 'confirm',
+  deliveryId: delivery.id,
+  account: accountKey(delivery)
+})
 
-  return async (index) => {
-    outcome ??= encodeAll()
-    const encoding = (await outcome)[index]
-    if (encoding === undefined) throw new Error(`no encoding ${index}`)
-    if ('stack' in encoding) {
-      throw Object.assign(new Error('the encoding failed'), { stack: encoding.stack })
-    }
-    return encoding
-  }
+/** Polls under way at once for one account: they take no slot of its uploads. */
+const POLLS_PER_ACCOUNT = 64
+/** Turns of accounts that are not configured here are looked at and put off. */
+const UNKNOWN_ROOM = 8
+
+/** How many more turns of a kind an account can be given by a queue that others share. */
+function room(
+  destinations: readonly Destination[],
+  { kind, account: key }: Pick<Turn, 'kind' | 'account'>
+): number {
+  const found = destinations.find(
+    ({ provider, accountId }) => accountKey({ provider: provider.name, accountId }) === key
+  )
+  if (found === undefined) return UNKNOWN_ROOM
+  if (kind === 'confirm') return POLLS_PER_ACCOUNT
+  const { concurrency, size, pending } = found.account.slots
+  return Math.max(0, concurrency - size - pending)
 }
 
 /** Waits for the work, but no longer than this. */
 async function withinMs(limitMs: number, work: Promise<unknown>): Promise<void> {
-  const enough = new AbortController()
-  const limit = wait(limitMs, undefined, { signal: enough.signal }).catch(() => undefined)
+  const { promise: limit, resolve } = Promise.withResolvers<void>()
+  const timer = setTimeout(resolve, limitMs)
   await Promise.race([work, limit])
-  enough.abort()
+  clearTimeout(timer)
 }

@@ -1,23 +1,22 @@
 import type { Attributes, Context } from '@opentelemetry/api'
-import type { Audience, Encoding, UploadResult } from '../../providers/provider.ts'
-import type { Delivery, DeliveryChange, Upload } from '../store/store.ts'
+import type { Audience, UploadResult } from '../../providers/provider.ts'
+import type { AccountState, Delivery, DeliveryChange, Upload } from '../store/store.ts'
 import type { Destination } from './destination.ts'
 
-/** A delivery on its way. */
-export interface Job {
+/** A delivery and where it goes. */
+export interface WithDestination {
   readonly destination: Destination
+  readonly delivery: Delivery
+}
+
+/** A delivery on its way. */
+export interface Job extends WithDestination {
   readonly upload: Upload
   readonly audience: Audience
-  readonly encoding: () => Promise<Encoding>
   /** The trace it belongs to. */
   readonly parent: Context
-  /** Milliseconds since 1970. */
-  readonly giveUpAt: number
-  /** Resolved when a synchronous caller need not wait longer. */
-  readonly reported: PromiseWithResolvers<void>
+  /** As the store has it. */
   delivery: Delivery
-  /** The segment was looked for again because its platform did not know it any more. */
-  resolvedAnew: boolean
 }
 
 export function toAudience(upload: Upload, { segmentName }: Delivery): Audience {
@@ -43,9 +42,24 @@ export function acknowledged(had: Delivery, users: number, result: UploadResult)
 /** The delivery after its platform finished the work behind one ticket. */
 export function confirmed(had: Delivery, result: UploadResult): DeliveryChange {
   return {
+    confirmedTickets: had.confirmedTickets + 1,
     received: had.received + (result.received ?? 0),
     invalid: had.invalid + (result.invalid ?? 0),
     warnings: merged(had.warnings, result.warnings ?? [])
+  }
+}
+
+/** What a delivery that waits for a failing account tells of it; nothing where it does not fail. */
+export function waitingFor(
+  { status, since, error }: AccountState,
+  { queuedAt, giveUpAt, lastError }: Delivery,
+  retryForMs: number
+): Pick<Delivery, 'state' | 'giveUpAt' | 'lastError'> | undefined {
+  if (since === undefined || error === undefined) return undefined
+  return {
+    state: status === 'held' ? 'held' : 'retrying',
+    giveUpAt: giveUpAt ?? Math.max(queuedAt, since) + retryForMs,
+    lastError: lastError ?? error
   }
 }
 

@@ -1,11 +1,14 @@
 import { ProviderError } from '../../providers/errors.ts'
 import type { LastError } from '../store/store.ts'
+import { LONGEST_PAUSE_MS } from './account.ts'
 import { backoffMs } from './backoff.ts'
 
 export interface Failure {
   readonly error: unknown
   /** The attempt that failed, counted from 1. */
   readonly attempt: number
+  /** Times in a row that preparing the users failed or ended the process. */
+  readonly crashes: number
   /** The segment was created so lately that its platform may not show it yet. */
   readonly segmentIsFresh: boolean
   /** The segment was already resolved anew because of an earlier "not found". */
@@ -14,8 +17,14 @@ export interface Failure {
 
 export type Verdict =
   | { readonly action: 'fail' }
-  /** `account`: everything else of this account waits as well. */
-  | { readonly action: 'retry'; readonly waitMs: number; readonly account: boolean }
+  | {
+      readonly action: 'retry'
+      readonly waitMs: number
+      /** `pause`: everything else of this account waits as well. `failing`: the platform fails. */
+      readonly account: 'pause' | 'failing' | undefined
+    }
+  /** A person has to do something; until then nothing of this account can succeed. */
+  | { readonly action: 'hold' }
   | { readonly action: 'resolve_anew' }
 
 /** The worker thread that prepared an upload died. What ended it may do so again. */
@@ -23,26 +32,55 @@ export class PreparationError extends Error {
   override readonly name = 'PreparationError'
 }
 
-const PREPARATION_ATTEMPTS = 3
+/** There is nothing to send; the message says why. */
+export class NothingToSendError extends Error {
+  override readonly name = 'NothingToSendError'
+}
+
+/** The users were deleted. */
+export class ExpiredError extends Error {
+  override readonly name = 'ExpiredError'
+  constructor() {
+    super('its users are not kept any more: upload them again')
+  }
+}
+
+/** The users cannot be opened; the message says why. */
+export class UnreadableError extends Error {
+  override readonly name = 'UnreadableError'
+}
+
+/** Attempts to prepare users that may end a thread or the process. */
+export const MAX_CRASHES = 3
+
+/** Preparing the users ended the process again and again. */
+export class CrashedError extends Error {
+  override readonly name = 'CrashedError'
+  constructor() {
+    super(`the service ended ${MAX_CRASHES} times while it prepared the users`)
+  }
+}
 
 /** What is done about a failed attempt; time limits are the caller's. */
-export function judge({ error, attempt, segmentIsFresh, resolvedAnew }: Failure): Verdict {
-  if (error instanceof PreparationError && attempt < PREPARATION_ATTEMPTS) {
-    return { action: 'retry', waitMs: backoffMs(attempt), account: false }
+export function judge(failure: Failure): Verdict {
+  const { error, attempt, crashes, segmentIsFresh, resolvedAnew } = failure
+  if (error instanceof PreparationError && crashes < MAX_CRASHES) {
+    return { action: 'retry', waitMs: backoffMs(attempt), account: undefined }
   }
   if (!(error instanceof ProviderError)) return { action: 'fail' }
-  const waitMs = Math.max(error.waitMs ?? 0, backoffMs(attempt))
+  const waitMs = Math.min(LONGEST_PAUSE_MS, Math.max(error.waitMs ?? 0, backoffMs(attempt)))
   switch (error.errorClass) {
     case 'rate_limited':
-      return { action: 'retry', waitMs, account: true }
+      return { action: 'retry', waitMs, account: 'pause' }
     case 'transient':
-      return { action: 'retry', waitMs, account: false }
+      return { action: 'retry', waitMs, account: 'failing' }
     case 'not_found':
-      if (segmentIsFresh) return { action: 'retry', waitMs, account: false }
+      if (segmentIsFresh) return { action: 'retry', waitMs, account: undefined }
       return resolvedAnew ? { action: 'fail' } : { action: 'resolve_anew' }
     case 'auth':
     case 'permission':
     case 'blocked':
+      return { action: 'hold' }
     case 'invalid':
       return { action: 'fail' }
   }
@@ -50,6 +88,10 @@ export function judge({ error, attempt, segmentIsFresh, resolvedAnew }: Failure)
 
 /** What callers and the log are told: nothing but our own or cleaned texts. */
 export function toLastError(error: unknown): LastError {
+  if (error instanceof NothingToSendError) return { code: 'invalid', message: error.message }
+  if (error instanceof CrashedError) return { code: 'crashed', message: error.message }
+  if (error instanceof ExpiredError) return { code: 'expired', message: error.message }
+  if (error instanceof UnreadableError) return { code: 'unreadable', message: error.message }
   if (!(error instanceof ProviderError)) return { code: 'internal', message: 'internal error' }
   const { errorClass, message, platformCode } = error
   return {

@@ -1,40 +1,65 @@
+import { randomUUID } from 'node:crypto'
 import type { Context, Tracer } from '@opentelemetry/api'
 import type { FastifyBaseLogger } from 'fastify'
 import { ProviderError } from '../../providers/errors.ts'
 import type { ProviderContext, UploadResult } from '../../providers/provider.ts'
+import type { TurnOutcome } from '../store/queue.ts'
 import {
+  type AccountState,
+  type Delivery,
   type DeliveryChange,
-  isSettled,
   type LastError,
   NOTHING_SENT,
-  type Store
+  type Store,
+  StoreError
 } from '../store/store.ts'
+import { backoffMs, holdMs } from './backoff.ts'
 import type { Clock } from './clock.ts'
 import { providerContext } from './destination.ts'
-import { acknowledged, confirmed, deliveryAttributes, type Job, noUsableUser } from './job.ts'
-import { judge, toLastError } from './retry.ts'
-import type { Segments } from './segments.ts'
+import type { Encodings } from './encodings.ts'
+import type { Gate } from './gate.ts'
+import {
+  acknowledged,
+  confirmed,
+  deliveryAttributes,
+  type Job,
+  noUsableUser,
+  waitingFor
+} from './job.ts'
+import {
+  CrashedError,
+  judge,
+  MAX_CRASHES,
+  NothingToSendError,
+  PreparationError,
+  toLastError,
+  type Verdict
+} from './retry.ts'
+import { type KnownSegment, loadSegment } from './segments.ts'
 import { faultOf, inSpan } from './tracing.ts'
 
 export interface RunnerOptions {
   readonly store: Store
-  readonly segments: Segments
+  readonly gate: Gate
+  readonly encodings: Encodings
   readonly clock: Clock
   readonly tracer: Tracer
   readonly log: Pick<FastifyBaseLogger, 'error'>
-  /** Ends everything at once; what was under way rejects. */
-  readonly signal: AbortSignal
+  /** How long a failing delivery is tried again, in milliseconds. */
+  readonly retryForMs: number
+  /** Whether deliveries should stop at the next step. */
+  readonly isStopping: () => boolean
+  /** Everything that changes is told here. */
+  readonly onChange: (delivery: Delivery) => void
 }
 
 export interface Runner {
-  /** Sends until the delivery has settled or its platform goes on with the work. */
-  deliver(job: Job): Promise<void>
-  /** Follows the work that the platform goes on with to its end. */
-  confirm(job: Job): Promise<void>
+  /** One attempt to send. */
+  deliver(job: Job, signal: AbortSignal): Promise<TurnOutcome>
+  /** One look at how far the platform is with what it took. */
+  confirm(job: Job, signal: AbortSignal): Promise<TurnOutcome>
 }
 
-/** Attempts after which a synchronous caller hears of the failure while the work goes on. */
-const ATTEMPTS_UNTIL_REPORTED = 3
 const FIRST_POLL_MS = 1_000
 const LONGEST_POLL_MS = 10_000
 /** How long a platform may work on what it took. */
@@ -42,144 +67,282 @@ const CONFIRM_WITHIN_MS = 24 * 3_600_000
 /** Polls let uploads of the same account go first. */
 const POLL_PRIORITY = -1
 
-/** Brings single deliveries to their end: attempts, retries, polls. */
+/** Tells this process from those before it. */
+const PROCESS = randomUUID()
+const PREPARED = { crashes: 0, preparingIn: undefined } as const satisfies DeliveryChange
+
+/** The service stops: the rest is for whoever has the delivery next. */
+class StoppedError extends Error {
+  override readonly name = 'StoppedError'
+}
+
+/** One attempt after the other; when the next one comes is the queue's matter. */
 export function createRunner(options: RunnerOptions): Runner {
-  const { store, segments, clock, tracer, log, signal } = options
+  const { store, gate, encodings, clock, tracer, log, retryForMs, isStopping, onChange } = options
 
   async function change(job: Job, changed: DeliveryChange): Promise<void> {
-    job.delivery = await store.changeDelivery(job.delivery.id, changed)
-    const { state, attempts } = job.delivery
-    const waitedEnough = state === 'retrying' && attempts >= ATTEMPTS_UNTIL_REPORTED
-    if (isSettled(job.delivery) || state === 'confirming' || waitedEnough) job.reported.resolve()
+    job.delivery = await store.changeDelivery(job.delivery.id, changed, clock.now())
+    onChange(job.delivery)
   }
 
   async function settle(
     job: Job,
     state: 'delivered' | 'failed',
     lastError?: LastError
-  ): Promise<void> {
-    await change(job, { state, lastError, nextAttemptAt: undefined, settledAt: clock.now() })
+  ): Promise<'done'> {
+    const ended = { nextAttemptAt: undefined, settledAt: clock.now() }
+    await change(job, { state, lastError, ...ended })
+    encodings.drop(job.delivery.id)
+    return 'done'
   }
 
   /** Work in a span that tells how the delivery stood at its end. */
-  async function traced(job: Job, name: string, work: (context: Context) => Promise<void>) {
-    await inSpan(tracer, name, { parent: job.parent }, (span, context) =>
+  async function traced<T>(
+    job: Job,
+    name: string,
+    work: (context: Context) => Promise<T>
+  ): Promise<T> {
+    return inSpan(tracer, name, { parent: job.parent }, (span, context) =>
       work(context).finally(() => span.setAttributes(deliveryAttributes(job)))
     )
   }
 
-  function contextOf({ destination, audience }: Job, parent: Context, priority = 0) {
-    const notes = segments.notes(destination, audience)
-    return providerContext(destination, { tracer, clock, parent, signal, notes, priority })
+  function contextOf(
+    { destination }: Job,
+    { notes }: KnownSegment,
+    { parent, signal, priority }: { parent: Context; signal: AbortSignal; priority?: number }
+  ): ProviderContext {
+    return providerContext(destination, {
+      tracer,
+      clock,
+      parent,
+      signal,
+      notes,
+      pause: (forMs) => void gate.pause(destination, forMs).catch(() => undefined),
+      ...(priority !== undefined && { priority })
+    })
   }
 
-  async function send(job: Job, context: ProviderContext): Promise<void> {
-    const { destination, audience } = job
-    const { bodies, leftOut, notes } = await job.encoding()
-    await change(job, { leftOut, notes })
-    if (bodies.length === 0) throw new ProviderError('invalid', noUsableUser(leftOut))
+  /** Notes who prepares the users: a process that does not come to its end with that is counted. */
+  async function prepare(job: Job, sending: DeliveryChange): Promise<void> {
+    const { preparingIn, crashes: before } = job.delivery
+    const crashes = preparingIn === undefined || preparingIn === PROCESS ? before : before + 1
+    if (crashes >= MAX_CRASHES) throw new CrashedError()
+    await change(job, { ...sending, crashes, preparingIn: PROCESS })
+  }
 
-    const segmentId = await segments.resolve(destination, audience, context)
-    if (segmentId !== undefined) await change(job, { segmentId })
+  async function send(job: Job, segment: KnownSegment, context: ProviderContext): Promise<void> {
+    const { destination, audience } = job
+    const attempts = job.delivery.attempts + 1
+    const sending = { state: 'sending', attempts, nextAttemptAt: undefined } as const
+    const { bodies, leftOut, notes } = await encodings.of(job, () => prepare(job, sending))
+    await change(job, { ...sending, ...PREPARED, leftOut, notes })
+    if (bodies.length === 0) throw new NothingToSendError(noUsableUser(leftOut))
+
+    const segmentId = await segment.resolve(context)
+    if (segmentId !== job.delivery.segmentId) await change(job, { segmentId })
     for (const body of bodies.slice(job.delivery.acknowledgedBodies)) {
+      if (isStopping()) throw new StoppedError()
       const result = await destination.provider.upload(body, audience, segmentId, context)
       await change(job, acknowledged(job.delivery, body.users, result))
     }
-    if (job.delivery.tickets.length === 0) await settle(job, 'delivered')
-    else await change(job, { state: 'confirming', lastError: undefined })
   }
 
-  /** One attempt in one of the account's slots; tells the error if there was one. */
-  async function attempt(job: Job): Promise<{ readonly error: unknown } | undefined> {
-    const attempts = job.delivery.attempts + 1
-    await change(job, { state: 'sending', attempts, nextAttemptAt: undefined })
-    try {
-      await traced(job, 'audience.deliver', (context) => send(job, contextOf(job, context)))
-      return undefined
-    } catch (error) {
-      signal.throwIfAborted()
-      return { error }
-    }
+  /** All bodies are at the platform. */
+  async function sent(job: Job): Promise<TurnOutcome> {
+    await gate.succeeded(job.destination)
+    if (job.delivery.tickets.length === 0) return settle(job, 'delivered')
+    const confirming = { state: 'confirming', confirmingSince: clock.now() } as const
+    await change(job, { ...confirming, lastError: undefined, giveUpAt: undefined })
+    encodings.drop(job.delivery.id)
+    return 'done'
   }
 
-  /** Settles the delivery as failed, or returns how long to wait for the next attempt. */
-  async function afterFailure(job: Job, error: unknown): Promise<number | undefined> {
-    const { destination, audience, delivery } = job
+  /** Tried again at a time, unless that is too late. */
+  async function again(
+    job: Job,
+    state: 'retrying' | 'held',
+    waitMs: number,
+    lastError: LastError
+  ): Promise<TurnOutcome> {
+    const now = clock.now()
+    const giveUpAt = job.delivery.giveUpAt ?? now + retryForMs
+    const nextAttemptAt = now + waitMs
+    if (nextAttemptAt > giveUpAt) return settle(job, 'failed', lastError)
+    await change(job, { state, nextAttemptAt, giveUpAt, lastError })
+    return { againAt: nextAttemptAt }
+  }
+
+  async function hold(job: Job, lastError: LastError): Promise<TurnOutcome> {
+    await gate.refused(job.destination, lastError)
+    // Where the account is held, the delivery is wanted again as soon as that is over.
+    return again(job, 'held', holdMs(job.delivery.attempts), lastError)
+  }
+
+  /** What a failed call says about the whole account. */
+  async function noteAccount(
+    { destination }: Job,
+    verdict: Verdict,
+    error: unknown
+  ): Promise<void> {
+    const isAnswer = error instanceof ProviderError
+    if (verdict.action === 'fail' && isAnswer) await gate.succeeded(destination)
+    if (verdict.action !== 'retry') return
+    if (verdict.account === 'pause') await gate.pause(destination, verdict.waitMs)
+    if (verdict.account === 'failing') await gate.failed(destination, toLastError(error))
+  }
+
+  async function afterFailure(
+    job: Job,
+    segment: KnownSegment,
+    error: unknown
+  ): Promise<TurnOutcome> {
     const lastError = toLastError(error)
     if (lastError.code === 'internal') log.error({ fault: faultOf(error) }, 'delivery failed')
+    if (error instanceof PreparationError) {
+      await change(job, { crashes: job.delivery.crashes + 1, preparingIn: undefined })
+    }
+    const { attempts, crashes, resolvedAnew } = job.delivery
     const verdict = judge({
       error,
-      attempt: delivery.attempts,
-      segmentIsFresh: segments.isFresh(destination, audience),
-      resolvedAnew: job.resolvedAnew
+      attempt: attempts,
+      crashes,
+      segmentIsFresh: segment.isFresh(),
+      resolvedAnew
     })
-    if (verdict.action === 'resolve_anew') {
-      segments.forget(destination, audience)
-      job.resolvedAnew = true
-      await change(job, { ...NOTHING_SENT, state: 'retrying', lastError })
-      return 0
-    }
-    if (verdict.action === 'retry') {
-      if (verdict.account) destination.account.pause(verdict.waitMs)
-      const nextAttemptAt = clock.now() + verdict.waitMs
-      if (nextAttemptAt <= job.giveUpAt) {
-        await change(job, { state: 'retrying', nextAttemptAt, lastError })
-        return verdict.waitMs
-      }
-    }
-    await settle(job, 'failed', lastError)
-    return undefined
-  }
-
-  /** The platform's result, or `undefined` while it is still at work. */
-  async function poll(job: Job, ticket: string, tries: number): Promise<UploadResult | undefined> {
-    const { provider, account } = job.destination
-    try {
-      const context = contextOf(job, job.parent, POLL_PRIORITY)
-      return await provider.confirm?.(ticket, job.audience, context)
-    } catch (error) {
-      signal.throwIfAborted()
-      const verdict = judge({ error, attempt: tries, segmentIsFresh: false, resolvedAnew: true })
-      if (verdict.action !== 'retry') throw error
-      if (verdict.account) account.pause(verdict.waitMs)
-      await clock.sleep(verdict.waitMs, signal)
-      return undefined
+    await noteAccount(job, verdict, error)
+    switch (verdict.action) {
+      case 'fail':
+        return settle(job, 'failed', lastError)
+      case 'hold':
+        return hold(job, lastError)
+      case 'retry':
+        return again(job, 'retrying', verdict.waitMs, lastError)
+      case 'resolve_anew':
+        await segment.forget()
+        await change(job, { ...NOTHING_SENT, resolvedAnew: true, state: 'retrying', lastError })
+        return { againAt: clock.now() }
     }
   }
 
-  async function finish(job: Job, ticket: string): Promise<UploadResult> {
-    const giveUpAt = clock.now() + CONFIRM_WITHIN_MS
-    for (let tries = 1; clock.now() <= giveUpAt; tries += 1) {
-      await clock.sleep(Math.min(LONGEST_POLL_MS, FIRST_POLL_MS * 2 ** (tries - 1)), signal)
-      const result = await poll(job, ticket, tries)
-      if (result !== undefined) return result
+  /** The account takes nothing now: its deliveries wait with it, for as long as they may. */
+  async function waitFor(job: Job, account: AccountState): Promise<TurnOutcome> {
+    const { until } = account
+    const failing = waitingFor(account, job.delivery, retryForMs)
+    if (failing?.giveUpAt === undefined) {
+      const state = job.delivery.attempts > 0 ? 'retrying' : 'queued'
+      await change(job, { state, nextAttemptAt: until })
+      return { againAt: until }
     }
-    throw new ProviderError('transient', 'the platform did not finish its work in time')
+    if (clock.now() >= failing.giveUpAt) return settle(job, 'failed', failing.lastError)
+    const nextAttemptAt = Math.min(until, failing.giveUpAt)
+    await change(job, { ...failing, nextAttemptAt })
+    return { againAt: nextAttemptAt }
   }
+
+  /** Another instance, or this one after its next start, goes on from what was acknowledged. */
+  async function handBack(job: Job): Promise<TurnOutcome> {
+    await change(job, { ...PREPARED, state: 'queued' })
+    return { againAt: clock.now() }
+  }
+
+  /** The platform's result; `undefined` while it is at work. */
+  async function poll(
+    job: Job,
+    ticket: string,
+    signal: AbortSignal
+  ): Promise<UploadResult | undefined> {
+    const segment = await loadSegment(job.destination, job.audience, { store, clock })
+    const context = contextOf(job, segment, { parent: job.parent, signal, priority: POLL_PRIORITY })
+    return job.destination.provider.confirm?.(ticket, job.audience, context)
+  }
+
+  async function afterPollFailure(job: Job, error: unknown): Promise<TurnOutcome> {
+    const lastError = toLastError(error)
+    const verdict = judge({
+      error,
+      attempt: 1,
+      crashes: MAX_CRASHES,
+      segmentIsFresh: false,
+      resolvedAnew: true
+    })
+    await noteAccount(job, verdict, error)
+    const waitedFor = clock.now() - sinceOf(job)
+    if (verdict.action === 'fail' || waitedFor > CONFIRM_WITHIN_MS) {
+      return settle(job, 'failed', lastError)
+    }
+    if (verdict.action === 'hold') await gate.refused(job.destination, lastError)
+    const waitMs = verdict.action === 'retry' ? verdict.waitMs : LONGEST_POLL_MS
+    return { againAt: clock.now() + Math.max(waitMs, pollEvery(waitedFor)) }
+  }
+
+  const sinceOf = ({ delivery }: Job) => delivery.confirmingSince ?? clock.now()
 
   return {
-    async deliver(job) {
-      for (;;) {
-        const failure = await job.destination.account.slots.add(() => attempt(job), { signal })
-        if (failure === undefined) return
-        const waitMs = await afterFailure(job, failure.error)
-        if (waitMs === undefined) return
-        await clock.sleep(waitMs, signal)
+    async deliver(job, signal) {
+      const { destination, audience } = job
+      if (isStopping()) return { againAt: clock.now() }
+      const account = await gate.closed(destination)
+      if (account !== undefined) return waitFor(job, account)
+      const segment = await loadSegment(destination, audience, { store, clock })
+      try {
+        await traced(job, 'audience.deliver', (parent) =>
+          send(job, segment, contextOf(job, segment, { parent, signal }))
+        )
+      } catch (error) {
+        if (error instanceof StoreError) throw error
+        if (error instanceof StoppedError || (signal.aborted && isStopping())) return handBack(job)
+        // Somebody else has it now.
+        if (signal.aborted) throw error
+        return afterFailure(job, segment, error)
       }
+      return sent(job)
     },
 
-    async confirm(job) {
+    async confirm(job, signal) {
+      if (isStopping()) return { againAt: clock.now() }
+      const waitedFor = clock.now() - sinceOf(job)
+      if (waitedFor < FIRST_POLL_MS) return { againAt: sinceOf(job) + FIRST_POLL_MS }
+      const account = await gate.closed(job.destination)
+      if (account !== undefined) return { againAt: account.until }
+      const ticket = job.delivery.tickets[job.delivery.confirmedTickets]
+      if (ticket === undefined) return settle(job, 'delivered')
       try {
-        await traced(job, 'audience.confirm', async () => {
-          for (const ticket of job.delivery.tickets) {
-            await change(job, confirmed(job.delivery, await finish(job, ticket)))
-          }
-          await settle(job, 'delivered')
-        })
+        const result = await traced(job, 'audience.confirm', () => poll(job, ticket, signal))
+        if (result !== undefined) {
+          await change(job, confirmed(job.delivery, result))
+          return { againAt: clock.now() }
+        }
       } catch (error) {
-        signal.throwIfAborted()
-        await settle(job, 'failed', toLastError(error))
+        if (error instanceof StoreError) throw error
+        if (signal.aborted) return { againAt: clock.now() }
+        return afterPollFailure(job, error)
       }
+      if (waitedFor > CONFIRM_WITHIN_MS) return settle(job, 'failed', UNFINISHED)
+      return { againAt: clock.now() + pollEvery(waitedFor) }
     }
   }
+}
+
+/** The longer a platform takes, the less often it is asked. */
+function pollEvery(waitedForMs: number): number {
+  return Math.min(LONGEST_POLL_MS, Math.max(FIRST_POLL_MS, waitedForMs))
+}
+
+const UNFINISHED: LastError = {
+  code: 'transient',
+  message: 'the platform did not finish its work in time'
+}
+
+/** A delivery whose tag this process does not know may be another instance's. */
+export const UNKNOWN_TAG_WAIT_MS = 10_000
+const UNKNOWN_TAG_FOR_MS = 24 * 3_600_000
+
+/** When to ask again for a tag that is not configured here, or the reason not to. */
+export function unknownTag(delivery: Delivery, now: number): number | LastError {
+  if (now - delivery.queuedAt < UNKNOWN_TAG_FOR_MS) {
+    return now + UNKNOWN_TAG_WAIT_MS + backoffMs(1)
+  }
+  const name = `${delivery.provider}/${delivery.tag}`
+  return { code: 'not_configured', message: `${name} is not configured any more` }
 }

@@ -1,75 +1,53 @@
 import type { Audience, ProviderContext, SegmentNotes } from '../../providers/provider.ts'
+import { type Segment, segmentLock, type Store } from '../store/store.ts'
 import type { Clock } from './clock.ts'
 import type { Destination } from './destination.ts'
 
 /** A new segment may not be visible everywhere at its platform for this long. */
 const FRESH_MS = 10 * 60_000
 
-const MAX_SEGMENTS = 10_000
-
-interface Known {
-  readonly id: string
-  /** When this process created it; `undefined` where it was found. */
-  readonly createdAt: number | undefined
+/** One segment of one account: its id and what the provider notes about it. */
+export interface KnownSegment {
+  readonly notes: SegmentNotes
+  /** Known, else found, else created. */
+  resolve(context: ProviderContext): Promise<string | undefined>
+  /** Whether it was created so lately that "not found" means "not visible yet". */
+  isFresh(): boolean
+  forget(): Promise<void>
 }
 
-/** Names one segment of one account: what is written to it goes one after the other. */
-export function segmentLock({ provider, accountId }: Destination, segmentName: string): string {
-  return JSON.stringify([provider.name, accountId, segmentName])
-}
+const UNKNOWN: Segment = { id: undefined, createdAt: undefined, notes: undefined }
 
-function segmentKey(destination: Destination, audience: Audience): string {
-  const kind = destination.provider.segmentKind?.(audience, destination.variables) ?? ''
-  return `${segmentLock(destination, audience.segmentName)}${kind}`
-}
+/** What the store has about a delivery's segment; the delivery is the only one that changes it. */
+export async function loadSegment(
+  destination: Destination,
+  audience: Audience,
+  { store, clock }: { readonly store: Store; readonly clock: Clock }
+): Promise<KnownSegment> {
+  const key = segmentKey(destination, audience)
+  let known = (await store.segment(key)) ?? UNKNOWN
 
-/** Remembers segment ids and what providers note about segments. */
-export interface Segments {
-  /** Cache, else find, else create. */
-  resolve(
-    destination: Destination,
-    audience: Audience,
-    context: ProviderContext
-  ): Promise<string | undefined>
-  /** Whether this process created it so lately that "not found" means "not visible yet". */
-  isFresh(destination: Destination, audience: Audience): boolean
-  forget(destination: Destination, audience: Audience): void
-  notes(destination: Destination, audience: Audience): SegmentNotes
-}
-
-export function createSegments(clock: Clock): Segments {
-  const known = new Map<string, Known>()
-  const notes = new Map<string, unknown>()
+  async function change(changed: Partial<Segment>): Promise<void> {
+    known = { ...known, ...changed }
+    await store.changeSegment(key, changed, clock.now())
+  }
 
   return {
-    async resolve(destination, audience, context) {
-      const key = segmentKey(destination, audience)
-      const cached = known.get(key)
-      if (cached !== undefined) return cached.id
+    notes: { get: () => known.notes, set: (notes) => change({ notes }) },
+    async resolve(context) {
+      if (known.id !== undefined) return known.id
       const found = await destination.provider.findSegment(audience, context)
       const id = found ?? (await destination.provider.createSegment(audience, context))
       if (id === undefined) return undefined
-      keep(known, key, { id, createdAt: found === undefined ? clock.now() : undefined })
+      await change({ id, createdAt: found === undefined ? clock.now() : undefined })
       return id
     },
-    isFresh(destination, audience) {
-      const createdAt = known.get(segmentKey(destination, audience))?.createdAt
-      return createdAt !== undefined && clock.now() - createdAt < FRESH_MS
-    },
-    forget(destination, audience) {
-      known.delete(segmentKey(destination, audience))
-    },
-    notes(destination, audience) {
-      const key = segmentKey(destination, audience)
-      return { get: () => notes.get(key), set: (value) => keep(notes, key, value) }
-    }
+    isFresh: () => known.createdAt !== undefined && clock.now() - known.createdAt < FRESH_MS,
+    forget: () => change({ id: undefined, createdAt: undefined })
   }
 }
 
-/** Names come from callers: what was not used for the longest time is forgotten. */
-function keep<T>(map: Map<string, T>, key: string, value: T): void {
-  map.delete(key)
-  map.set(key, value)
-  const [oldest] = map.keys()
-  if (map.size > MAX_SEGMENTS && oldest !== undefined) map.delete(oldest)
+function segmentKey({ provider, accountId, variables }: Destination, audience: Audience): string {
+  const lock = segmentLock({ provider: provider.name, accountId, ...audience })
+  return `${lock}${provider.segmentKind?.(audience, variables) ?? ''}`
 }

@@ -1,7 +1,9 @@
 import {
   type Attributes,
   type Context,
+  defaultTextMapGetter,
   defaultTextMapSetter,
+  ROOT_CONTEXT,
   type Span,
   SpanKind,
   SpanStatusCode,
@@ -43,6 +45,11 @@ export function traceHeaders(context: Context): Record<string, string> {
   const headers: Record<string, string> = {}
   propagator.inject(context, headers, defaultTextMapSetter)
   return headers
+}
+
+/** The trace that a `traceparent` header names. */
+export function traceOf(traceparent: string | undefined): Context {
+  return propagator.extract(ROOT_CONTEXT, { traceparent }, defaultTextMapGetter)
 }
 
 function errorType(error: unknown): string {

@@ -4,6 +4,7 @@ import { providers } from '../../providers/registry.ts'
 import { createMembers, type Members } from '../audience/members.ts'
 import { parseUsers, type UsersProblem } from '../audience/parse-users.ts'
 import { type FieldReport, fieldReport } from '../audience/report.ts'
+import { type KeyRing, open, seal, SealError } from '../store/sealing.ts'
 
 /** What runs in worker threads: everything that takes time in proportion to the number of users. */
 
@@ -11,30 +12,39 @@ export interface ReadTask {
   /** The users as sent: bytes of shared memory, so that they are never copied between threads. */
   readonly users: Uint8Array
   readonly maxUsers: number
+  readonly keys: KeyRing
 }
 
 export type ReadOutcome =
   | {
       readonly count: number
       readonly contentHash: string
+      /** The users as sent, sealed under their hash. */
+      readonly sealed: Uint8Array
       readonly ignoredFields: Readonly<Record<string, number>>
     }
   | UsersProblem
 
-/** Checks users and counts them; keeps nothing. */
-export function readUsers({ users, maxUsers }: ReadTask): ReadOutcome {
+/** Checks and counts users, and seals them for the store. */
+export function readUsers({ users, maxUsers, keys }: ReadTask): ReadOutcome {
   const parsed = parseUsers(users, { maxUsers })
   if ('problem' in parsed) return parsed
+  const contentHash = hash('sha256', users)
   return {
     count: parsed.users.length,
-    contentHash: hash('sha256', users),
+    contentHash,
+    sealed: seal(users, contentHash, keys),
     ignoredFields: parsed.ignoredFields
   }
 }
 
+/** Answers once the thread is loaded. */
+export function ready(): void {}
+
 export interface EncodeTask {
-  readonly users: Uint8Array
-  readonly maxUsers: number
+  readonly sealed: Uint8Array
+  readonly contentHash: string
+  readonly keys: KeyRing
   readonly defaultCountry: string | undefined
   readonly targets: readonly EncodeTarget[]
 }
@@ -45,11 +55,16 @@ export interface EncodeTarget {
   readonly audience: Audience
 }
 
-export interface EncodeOutcome {
-  readonly report: FieldReport
-  /** One per target, in their order. */
-  readonly encodings: readonly (Encoding | EncodingFault)[]
-}
+export type EncodeOutcome =
+  | {
+      readonly report: FieldReport
+      /** One per target, in their order. */
+      readonly encodings: readonly (Encoding | EncodingFault)[]
+    }
+  | {
+      /** Why the users cannot be opened. */
+      readonly unreadable: string
+    }
 
 /** A provider failed at its own part. */
 export interface EncodingFault {
@@ -57,17 +72,25 @@ export interface EncodingFault {
 }
 
 /** Brings users that were read before into each target's form, normalising and hashing once. */
-export function encodeUsers({
-  users,
-  maxUsers,
-  defaultCountry,
-  targets
-}: EncodeTask): EncodeOutcome {
-  const parsed = parseUsers(users, { maxUsers })
+export function encodeUsers(task: EncodeTask): EncodeOutcome {
+  const { sealed, contentHash, keys, defaultCountry, targets } = task
+  const users = opened(sealed, contentHash, keys)
+  if (users instanceof SealError) return { unreadable: users.message }
+  // How many there may be was decided when they were accepted.
+  const parsed = parseUsers(users, { maxUsers: Number.MAX_SAFE_INTEGER })
   if ('problem' in parsed) throw new Error('users changed after they were read')
   const members = createMembers(parsed.users, { defaultCountry })
   const encodings = targets.map((target) => encodeFor(target, members))
   return { report: fieldReport(members), encodings }
+}
+
+function opened(sealed: Uint8Array, name: string, keys: KeyRing): Uint8Array | SealError {
+  try {
+    return open(sealed, name, keys)
+  } catch (error) {
+    if (error instanceof SealError) return error
+    throw error
+  }
 }
 
 /** One platform's fault must not be the others'. */

@@ -4,6 +4,10 @@ import type { EncodeOutcome, EncodeTask, ReadOutcome, ReadTask } from './worker.
 
 /** Worker threads for what takes time in proportion to the number of users. */
 export interface Workers {
+  /** How many tasks run at once. */
+  readonly threads: number
+  /** Resolves once a thread is loaded. */
+  ready(): Promise<void>
   read(task: ReadTask): Promise<ReadOutcome>
   encode(task: EncodeTask): Promise<EncodeOutcome>
   close(): Promise<void>
@@ -23,14 +27,17 @@ export function isOutOfBounds(error: unknown): boolean {
 }
 
 export function createWorkers(): Workers {
+  const threads = Math.min(MAX_THREADS, availableParallelism())
   const pool = new Piscina({
     filename: new URL('./worker.ts', import.meta.url).href,
     minThreads: 1,
-    maxThreads: Math.min(MAX_THREADS, availableParallelism()),
+    maxThreads: threads,
     idleTimeout: 30_000,
     resourceLimits: { maxOldGenerationSizeMb: MAX_HEAP_MIB }
   })
   return {
+    threads,
+    ready: () => pool.run(undefined, { name: 'ready' }),
     read: (task) =>
       pool.run(task, { name: 'readUsers', signal: AbortSignal.timeout(READ_WITHIN_MS) }),
     encode: (task) => pool.run(task, { name: 'encodeUsers' }),

@@ -8,9 +8,9 @@ import type { Config } from '../config.ts'
 import type { Destination } from '../dispatch/destination.ts'
 import { uploadAttributes } from '../dispatch/job.ts'
 import { isOutOfBounds } from '../dispatch/workers.ts'
-import { faultOf } from '../dispatch/tracing.ts'
+import { traceHeaders } from '../dispatch/tracing.ts'
 import { NoUsersError, PayloadError, TooLargeError } from '../errors.ts'
-import type { Accepted, Target } from '../store/store.ts'
+import type { Target } from '../store/store.ts'
 import { syncAnswer } from './sync-answer.ts'
 import { readFields, readQuery, UploadQuery, type UploadQueryValues } from './upload-request.ts'
 
@@ -22,8 +22,8 @@ const TOO_COSTLY = 'the field "users" takes more memory or time to read than the
 /** `POST /audience`: takes one batch of customers for all platforms. */
 const routes: FastifyPluginAsyncTypebox<{ config: Config }> = async (app, { config }) => {
   const { dispatcher, store, workers } = app
-  const { maxBodyBytes, maxUsers } = config
-  await app.register(overload, { maxBodyBytes })
+  const { maxBodyBytes, maxBacklog, maxUsers } = config
+  await app.register(overload, { maxBodyBytes, maxBacklog })
   await app.register(form, {
     maxBodyBytes,
     fields: ['name', 'type', 'batch', 'users'],
@@ -33,9 +33,11 @@ const routes: FastifyPluginAsyncTypebox<{ config: Config }> = async (app, { conf
   /** Reads, checks and accepts an upload; whatever is wrong with it ends here. */
   async function receive(request: FastifyRequest, query: UploadQueryValues) {
     const { name, type, batch, users } = readFields(await request.readForm())
-    const read = await workers.read({ users, maxUsers }).catch((error: unknown) => {
-      throw isOutOfBounds(error) ? new TooLargeError(TOO_COSTLY) : error
-    })
+    const read = await workers
+      .read({ users, maxUsers, keys: app.sealingKeys })
+      .catch((error: unknown) => {
+        throw isOutOfBounds(error) ? new TooLargeError(TOO_COSTLY) : error
+      })
     if ('problem' in read) throw refusal(read, maxUsers)
     const segment = segmentName(name, {
       prefix: config.segmentPrefix,
@@ -55,46 +57,32 @@ const routes: FastifyPluginAsyncTypebox<{ config: Config }> = async (app, { conf
         users: read.count,
         ignoredFields: read.ignoredFields,
         defaultCountry: query.defaultCountry,
-        contentHash: read.contentHash
+        contentHash: read.contentHash,
+        traceparent: traceHeaders(request.traceContext)['traceparent'],
+        acceptedAt: Date.now()
       },
+      read.sealed,
       query.destinations.map((destination) => toTarget(destination, segment))
     )
-    return { accepted, users }
-  }
-
-  /** Starts the deliveries; the upload's room in memory is free again once they have ended. */
-  function deliver(
-    request: FastifyRequest,
-    { upload, toRun }: Accepted,
-    users: Uint8Array,
-    release: () => void
-  ): void {
-    request.describe(uploadAttributes(upload))
-    if (dispatcher.destinations.length === 0) {
-      request.log.warn('no provider is configured: nothing to do')
-    }
-    dispatcher
-      .submit({ upload, deliveries: toRun, users, parent: request.traceContext })
-      .finally(release)
-      .catch((error: unknown) => app.log.error({ fault: faultOf(error) }, 'upload stopped'))
+    request.describe(uploadAttributes(accepted.upload))
+    return accepted
   }
 
   app.post('/audience', { schema: { querystring: UploadQuery } }, async (request, reply) => {
     const query = readQuery(request.query, config, dispatcher.destinations)
     const length = Number(request.headers['content-length'] ?? UNKNOWN_LENGTH_BYTES)
     const room = app.uploadBudget.reserve(Math.min(length, maxBodyBytes))
-    const { accepted, users } = await receive(request, query).catch((error: unknown) => {
-      room.release()
-      throw error
-    })
-    room.shrinkTo(users.byteLength)
-    deliver(request, accepted, users, () => room.release())
+    const accepted = await receive(request, query).finally(() => room.release())
+    if (dispatcher.destinations.length === 0) {
+      request.log.warn('no provider is configured: nothing to do')
+    }
+    dispatcher.push(accepted.turns)
 
     void reply.header('location', `/audience/sessions/${accepted.upload.sessionId}`)
     if (accepted.duplicate) void reply.header('x-duplicate', 'true')
     if (!query.sync) return { success: true }
-    const ids = accepted.deliveries.map(({ id }) => id)
-    const { status, body } = syncAnswer(await dispatcher.wait(ids, config.syncTimeoutMs))
+    const deliveries = await dispatcher.wait(accepted.deliveries, config.syncTimeoutMs)
+    const { status, body } = syncAnswer(deliveries)
     return reply.code(status).send(body)
   })
 }

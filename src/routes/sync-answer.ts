@@ -1,4 +1,4 @@
-import type { Waited } from '../dispatch/dispatcher.ts'
+import type { Delivery } from '../store/store.ts'
 
 export interface SyncAnswer {
   readonly status: 200 | 202 | 400
@@ -10,26 +10,26 @@ export interface SyncAnswer {
 }
 
 /** What a synchronous caller is told: all taken, what failed and why, or what is still under way. */
-export function syncAnswer(waited: readonly Waited[]): SyncAnswer {
-  const errors = waited.filter(hasFailed).map(reason)
+export function syncAnswer(deliveries: readonly Delivery[]): SyncAnswer {
+  const errors = deliveries.filter(hasFailed).map(reason)
   if (errors.length > 0) return { status: 400, body: { success: false, errors } }
-  const pending = waited.filter((one) => !isTaken(one)).map(name)
+  const pending = deliveries.filter((one) => !isTaken(one)).map(name)
   if (pending.length > 0) return { status: 202, body: { success: true, pending } }
   return { status: 200, body: { success: true } }
 }
 
-const name = ({ delivery }: Waited) => `${delivery.provider}/${delivery.tag}`
+const name = ({ provider, tag }: Delivery) => `${provider}/${tag}`
 
-const isTaken = ({ delivery: { state } }: Waited) => state === 'delivered' || state === 'confirming'
+const isTaken = ({ state }: Delivery) => state === 'delivered' || state === 'confirming'
 
 /** Failed for good, or failing so far. */
-function hasFailed({ delivery: { state, lastError } }: Waited): boolean {
+function hasFailed({ state, lastError }: Delivery): boolean {
   return state === 'failed' || (state !== 'confirming' && lastError !== undefined)
 }
 
-function reason(waited: Waited): string {
-  const { delivery, retriedUntil } = waited
-  const message = `${name(waited)}: ${delivery.lastError?.message ?? 'failed'}`
-  if (delivery.state === 'failed' || retriedUntil === undefined) return message
-  return `${message}; retried until ${new Date(retriedUntil).toISOString()}`
+function reason(delivery: Delivery): string {
+  const { state, lastError, giveUpAt } = delivery
+  const message = `${name(delivery)}: ${lastError?.message ?? 'failed'}`
+  if (state === 'failed' || giveUpAt === undefined) return message
+  return `${message}; retried until ${new Date(giveUpAt).toISOString()}`
 }

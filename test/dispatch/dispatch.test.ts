@@ -42,7 +42,10 @@ test('a synchronous caller hears which platform refused and why, at once', async
   all[0]!.failNext({ times: 1, error: 'expired_token' })
   const answer = await service.post(form(), '?sync=true')
   t.equal(answer.status, 400)
-  t.match(answer.body, { success: false, errors: [/^facebook\/default: .*token.* \(190\/463\)$/] })
+  t.match(answer.body, {
+    success: false,
+    errors: [/^facebook\/default: .*token.* \(190\/463\); retried until /]
+  })
   t.equal((answer.body as { errors: string[] }).errors.length, 1)
   t.equal(segments(all[2]!)[0]?.members.length, 1, 'the others were delivered')
 })
@@ -150,10 +153,7 @@ test('a retry goes on behind the last body that was acknowledged', async (t) => 
   const tiktok = await sandbox(t, 'tiktok')
   const service = await startService(t, { sandboxes: [tiktok] })
   const users = Array.from({ length: 2_500 }, (_, n) => person(n))
-  tiktok.failNext({ times: 1, error: 'expired_token' })
-  t.equal((await service.post(form({ users: [person(0)] }), '?sync=true')).status, 400)
   const mappings = () => calls(tiktok, 'POST', '/segment/mapping/').length
-  t.equal(mappings(), 0)
   // The second of three bodies fails twice.
   const sending = service.post(form({ users, batch: batch(2) }), '?sync=true')
   await seen(tiktok, '/segment/mapping/')
@@ -294,7 +294,7 @@ test('closing refuses new uploads and tells waiting callers what is pending', as
 test('an account never has more calls under way than its platform allows', async (t) => {
   const facebook = await sandbox(t, 'facebook')
   const service = await startService(t, { sandboxes: [facebook] })
-  facebook.configure({ delayMs: 5 })
+  facebook.configure({ delayMs: 50 })
   const uploads = Array.from({ length: 20 }, (_, n) =>
     service.post(form({ name: `Audience ${n}`, batch: { ...BATCH, sessionId: n } }), '?sync=true')
   )

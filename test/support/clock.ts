@@ -20,3 +20,33 @@ export function instantClock(): TestClock {
     }
   }
 }
+
+export interface SteppedClock extends Clock {
+  /** Moves its time forward; waits that are over by then end. */
+  advance(byMs: number): void
+}
+
+/** A clock that stands still until it is told otherwise. */
+export function steppedClock(): SteppedClock {
+  const sleepers = new Map<object, { readonly until: number; readonly wake: () => void }>()
+  let now = Date.now()
+  return {
+    now: () => now,
+    sleep(forMs, signal) {
+      const { promise, resolve, reject } = Promise.withResolvers<void>()
+      const key = {}
+      const abort = () => reject(signal.reason as Error)
+      sleepers.set(key, { until: now + forMs, wake: resolve })
+      if (signal.aborted) abort()
+      signal.addEventListener('abort', abort, { once: true })
+      return promise.finally(() => {
+        sleepers.delete(key)
+        signal.removeEventListener('abort', abort)
+      })
+    },
+    advance(byMs) {
+      now += byMs
+      for (const { until, wake } of sleepers.values()) if (until <= now) wake()
+    }
+  }
+}

@@ -58,6 +58,7 @@ export function providerContext<V>(
         get: () => notes,
         set: (value) => {
           notes = JSON.parse(JSON.stringify(value)) as unknown
+          return Promise.resolve()
         }
       },
       sleep: (forMs) => {

@@ -1,3 +1,5 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Writable } from 'node:stream'
 import type { FastifyInstance } from 'fastify'
@@ -20,6 +22,8 @@ export interface ServiceOptions {
   /** Waits of retries and polls; by default they take no time. */
   readonly clock?: Clock
   readonly config?: Partial<Config>
+  /** Where its database is; by default a new one. */
+  readonly folder?: string
   readonly uploadDeadlineMs?: number
   /** Changes the worker threads, e.g. to let one die. */
   readonly workers?: (real: Workers) => Workers
@@ -50,7 +54,9 @@ export interface Service {
 /** A running service on a free loopback port, closed with the test. */
 export async function startService(t: Test, options: ServiceOptions = {}): Promise<Service> {
   const { env = {}, sandboxes = [], tags = {}, clock = instantClock() } = options
-  const config = loadConfig({ ...env, ...NO_FILE }, providers)
+  const { folder = temporaryFolder(t) } = options
+  const own = { DATABASE_URL: `sqlite:${join(folder, 'audience.db')}`, ...env, ...NO_FILE }
+  const config = loadConfig(own, providers)
   const configured = [
     ...sandboxes.map(({ name, variables }) => [`${name}/default`, variables] as const),
     ...Object.entries(tags)
@@ -105,6 +111,13 @@ export async function startService(t: Test, options: ServiceOptions = {}): Promi
       }
     }
   }
+}
+
+/** A new folder, deleted with the test. */
+export function temporaryFolder(t: Test): string {
+  const folder = mkdtempSync(join(tmpdir(), 'audience-test-'))
+  t.teardown(() => rmSync(folder, { recursive: true, force: true }))
+  return folder
 }
 
 /** Starting a worker thread takes longer than most tests: one pool serves a whole test file. */

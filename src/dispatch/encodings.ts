@@ -1,0 +1,128 @@
+import PQueue from 'p-queue'
+import type { Encoding } from '../../providers/provider.ts'
+import type { KeyRing } from '../store/sealing.ts'
+import type { Delivery, Store } from '../store/store.ts'
+import { type Job, toAudience, type WithDestination } from './job.ts'
+import { ExpiredError, PreparationError, UnreadableError } from './retry.ts'
+import type { Workers } from './workers.ts'
+
+export interface EncodingsOptions {
+  readonly store: Store
+  readonly workers: Workers
+  readonly keys: KeyRing
+  /** Those of the deliveries that this process can send. */
+  readonly withDestinations: (deliveries: readonly Delivery[]) => readonly WithDestination[]
+}
+
+/**
+ * The request bodies of deliveries. Those of one upload that start together are encoded together,
+ * so that each value is normalised and hashed once for all of them.
+ */
+export interface Encodings {
+  /**
+   * @param begin called before the users are prepared, not where the bodies are at hand: what a
+   * delivery does to the process it does there.
+   */
+  of(job: Job, begin: () => Promise<void>): Promise<Encoding>
+  /** The delivery does not need them any more. */
+  drop(deliveryId: string): void
+}
+
+/** Bodies kept for deliveries that start later; beyond that they are encoded again. */
+const MAX_KEPT_BYTES = 128 * 1024 * 1024
+
+type Encoded = Encoding | { readonly stack: string }
+
+export function createEncodings(options: EncodingsOptions): Encodings {
+  const { store, workers, keys, withDestinations } = options
+  const preparing = new PQueue({ concurrency: workers.threads })
+  const kept = new Map<string, Encoded>()
+  /** Uploads that are prepared right now. */
+  const underWay = new Map<string, Promise<void>>()
+  let keptBytes = 0
+
+  function keep(id: string, encoded: Encoded): void {
+    drop(id)
+    kept.set(id, encoded)
+    keptBytes += bytesOf(encoded)
+    for (const oldest of kept.keys()) {
+      if (keptBytes <= MAX_KEPT_BYTES || oldest === id) return
+      drop(oldest)
+    }
+  }
+
+  function drop(id: string): void {
+    const had = kept.get(id)
+    if (had === undefined) return
+    kept.delete(id)
+    keptBytes -= bytesOf(had)
+  }
+
+  async function encode(job: Job, begin: () => Promise<void>): Promise<Encoded> {
+    const { upload, delivery } = job
+    const sealed = await store.sealedUsers(upload.id)
+    if (sealed === undefined) throw new ExpiredError()
+    const others = (await store.startable(upload.id)).filter(
+      ({ id }) => id !== delivery.id && !kept.has(id)
+    )
+    const targets = [job, ...withDestinations(others)]
+    await begin()
+    const outcome = await workers
+      .encode({
+        sealed,
+        contentHash: upload.contentHash,
+        keys,
+        defaultCountry: upload.defaultCountry,
+        targets: targets.map((target) => ({
+          provider: target.destination.provider.name,
+          variables: target.destination.variables,
+          audience: toAudience(upload, target.delivery)
+        }))
+      })
+      .catch((cause: unknown) => {
+        throw new PreparationError('a worker thread failed', { cause })
+      })
+    if ('unreadable' in outcome) throw new UnreadableError(outcome.unreadable)
+    if (upload.report === undefined) await store.setReport(upload.id, outcome.report)
+    const [own, ...further] = outcome.encodings
+    if (own === undefined) throw new Error('no encoding')
+    for (const [index, encoded] of further.entries()) {
+      const id = targets[index + 1]?.delivery.id
+      if (id !== undefined) keep(id, encoded)
+    }
+    return own
+  }
+
+  async function prepare(job: Job, begin: () => Promise<void>): Promise<Encoded> {
+    const id = job.upload.id
+    await underWay.get(id)
+    const ready = kept.get(job.delivery.id)
+    if (ready !== undefined) return ready
+    const work = preparing.add(() => encode(job, begin))
+    const ended = work.then(
+      () => undefined,
+      () => undefined
+    )
+    underWay.set(id, ended)
+    void ended.then(() => underWay.get(id) === ended && underWay.delete(id))
+    const encoded = await work
+    keep(job.delivery.id, encoded)
+    return encoded
+  }
+
+  return {
+    async of(job, begin) {
+      const encoded = kept.get(job.delivery.id) ?? (await prepare(job, begin))
+      if ('stack' in encoded) {
+        throw Object.assign(new Error('the encoding failed'), { stack: encoded.stack })
+      }
+      return encoded
+    },
+    drop
+  }
+}
+
+function bytesOf(encoded: Encoded): number {
+  if ('stack' in encoded) return 0
+  return encoded.bodies.reduce((sum, { payload }) => sum + payload.byteLength, 0)
+}
