@@ -38,6 +38,13 @@ test('without anything set the defaults of the documentation hold', (t) => {
     dedupHours: 24,
     retryHours: 24,
     platformTimeoutMs: 60_000,
+    databaseUrl: 'sqlite:./data/audience.db',
+    encryptionKeys: [],
+    retentionDays: 7,
+    maxBacklog: 100_000,
+    drainMs: 5_000,
+    webhooks: [],
+    webhookPrivateAddresses: false,
     tags: []
   })
   t.end()
@@ -171,6 +178,63 @@ test('a service that others can reach needs API keys, unless told otherwise', (t
   t.same(apiKeys, [
     { name: 'crm', key: '0123456789abcdef' },
     { name: 'default', key: '0123456789ABCDEF' }
+  ])
+  t.end()
+})
+
+const KEY = 'AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8='
+
+test('PostgreSQL needs an encryption key, and several are read in their order', (t) => {
+  const DATABASE_URL = 'postgres://audience@db/audience'
+  t.same(problemsOf({ DATABASE_URL }), [
+    'AUDIENCE_ENCRYPTION_KEY: required because DATABASE_URL names PostgreSQL'
+  ])
+  for (const wrong of ['secret', KEY.slice(4), `${KEY},c2hvcnQ=`, `${KEY.slice(0, -1)}!`]) {
+    t.same(problemsOf({ AUDIENCE_ENCRYPTION_KEY: wrong }), [
+      'AUDIENCE_ENCRYPTION_KEY: each key must be 32 bytes in base64'
+    ])
+  }
+  const zeros = `${'A'.repeat(43)}=`
+  const env = { DATABASE_URL, AUDIENCE_ENCRYPTION_KEY: `${KEY}, ${zeros}` }
+  const { databaseUrl, encryptionKeys } = loadConfig(env, providers)
+  t.equal(databaseUrl, DATABASE_URL)
+  t.same(
+    encryptionKeys.map((key) => [...key]),
+    [Array.from({ length: 32 }, (_, index) => index), Array.from({ length: 32 }, () => 0)]
+  )
+  t.match(problemsOf({ DATABASE_URL: 'mysql://db' }), [/^DATABASE_URL: must match pattern/])
+  t.end()
+})
+
+test('webhooks come from the file, with secrets from the environment', (t) => {
+  const secret = `whsec_${KEY}`
+  const webhooks = [{ url: 'https://hooks.example/audience?token=1', secret: '${HOOK}' }]
+  const AUDIENCE_CONFIG = file(t, { webhooks })
+  t.same(loadConfig({ AUDIENCE_CONFIG, HOOK: secret }, providers).webhooks, [
+    { id: 'f51398ae10c9d5c5', url: 'https://hooks.example/audience?token=1', secret }
+  ])
+  t.same(problemsOf({ AUDIENCE_CONFIG, HOOK: 'whsec_dG9vIHNob3J0' }), [
+    'webhooks.0.secret: must be whsec_ and 24 to 64 bytes in base64'
+  ])
+  t.same(problemsOf({ AUDIENCE_CONFIG, HOOK: KEY }), [
+    'webhooks.0.secret: must be whsec_ and 24 to 64 bytes in base64'
+  ])
+  t.ok(problemsOf({ AUDIENCE_CONFIG }).includes('webhooks.0: the environment has no HOOK'))
+  t.end()
+})
+
+test('webhooks go over TLS and to each address once, unless private ones are allowed', (t) => {
+  const secret = `whsec_${KEY}`
+  const local = { url: 'http://127.0.0.1:3000/hook', secret }
+  const env = { AUDIENCE_CONFIG: file(t, { webhooks: [local] }) }
+  t.same(problemsOf(env), ['webhooks.0.url: must be an https address'])
+  t.same(problemsOf({ ...env, AUDIENCE_WEBHOOK_PRIVATE_ADDRESSES: 'allow' }), [])
+  const twice = { url: 'https://hooks.example/a', secret }
+  t.same(problemsOf({ AUDIENCE_CONFIG: file(t, { webhooks: [twice, twice] }) }), [
+    'webhooks: an address is there twice'
+  ])
+  t.match(problemsOf({ AUDIENCE_CONFIG: file(t, { webhooks: [{ url: 'https://a.example' }] }) }), [
+    'webhooks.0.secret: is missing'
   ])
   t.end()
 })

@@ -39,7 +39,9 @@ async function startService(folder: string, sandboxes: readonly Sandbox[]) {
   const configFile = join(folder, 'audience.config.json')
   const tags = sandboxes.map(({ name, variables }) => [name, { demo: variables }])
   await writeFile(configFile, JSON.stringify({ providers: Object.fromEntries(tags) }, undefined, 2))
-  const config = loadConfig({ AUDIENCE_CONFIG: configFile, PORT: '0' }, providers)
+  const database = `sqlite:${join(folder, 'audience.db')}`
+  const env = { AUDIENCE_CONFIG: configFile, DATABASE_URL: database, PORT: '0' }
+  const config = loadConfig(env, providers)
   const logStream = pino.destination(join(folder, 'service.log'))
   const app = await buildApp(config, { logStream })
   await app.listen({ host: config.host, port: config.port })
