@@ -3,6 +3,7 @@ import type { Socket } from 'node:net'
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { faultOf } from '../src/dispatch/tracing.ts'
+import { CursorError, StoreError } from '../src/store/store.ts'
 import {
   catalogue,
   InternalError,
@@ -12,6 +13,7 @@ import {
   OverloadedError,
   PayloadError,
   RouteNotFoundError,
+  StoreUnavailableError,
   TooLargeError,
   UnauthorizedError,
   UploadTimeoutError
@@ -29,14 +31,15 @@ const RETRY_AFTER_SECONDS = 10
 /** Every failure becomes one of the catalogue's errors, in the shape of the contract. */
 export default fp(
   async (app) => {
+    const methodsAt = watchRoutes(app)
     app.setErrorHandler<FastifyError>((raised, request, reply) => {
       const error = translate(raised)
-      if (error.statusCode === 500) request.log.error({ fault: faultOf(raised) }, 'request failed')
+      if (isFault(error)) request.log.error({ fault: faultOf(raised) }, 'request failed')
       request.describe({ 'error.type': error.code })
       return answer(reply, error)
     })
     app.setNotFoundHandler((request, reply) => {
-      const allowed = methodsAt(app, request.url)
+      const allowed = methodsAt(request.url)
       if (allowed.length === 0) throw new RouteNotFoundError()
       void reply.header('allow', allowed.join(', '))
       throw new MethodNotAllowedError(allowed.join(' and '))
@@ -47,15 +50,34 @@ export default fp(
 
 const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'] as const
 
-/** What may be sent to an address that was called with another method. */
-function methodsAt(app: FastifyInstance, url: string): string[] {
-  const path = url.split(/[?#]/, 1)[0] ?? ''
-  return METHODS.filter((method) => app.findRoute({ method, url: path }) != null)
+/** Tells what may be sent to an address that was called with another method. */
+function watchRoutes(app: FastifyInstance): (url: string) => string[] {
+  const routes: { readonly path: RegExp; readonly methods: readonly string[] }[] = []
+  app.addHook('onRoute', ({ url, method }) => {
+    const path = new RegExp(`^${url.replaceAll(/:\w+/g, '[^/]+')}$`)
+    routes.push({ path, methods: [method].flat() })
+  })
+  return (url) => {
+    const path = url.split(/[?#]/, 1)[0] ?? ''
+    const allowed = new Set(
+      routes.filter((route) => route.path.test(path)).flatMap(({ methods }) => methods)
+    )
+    return METHODS.filter((method) => allowed.has(method))
+  }
+}
+
+/** What an operator has to look at. */
+function isFault({ code, statusCode }: FastifyError): boolean {
+  return statusCode === 500 || code === new StoreUnavailableError().code
 }
 
 /** Fastify's own errors in our words; what is not known is nobody's business. */
 function translate(error: FastifyError): FastifyError {
   if (ours.has(error.code)) return error
+  if (error instanceof CursorError) {
+    return new PayloadError('The query parameter "cursor" must be the "next" of the page before.')
+  }
+  if (error instanceof StoreError) return new StoreUnavailableError()
   if (error.validation !== undefined) {
     // Parameters are texts, checked further where they are read: only a repeated one is no text.
     const name = error.validation[0]?.instancePath.slice(1) ?? ''

@@ -57,6 +57,13 @@ export const MethodNotAllowedError = createError<'AUD_METHOD_NOT_ALLOWED', 405, 
   405
 )
 
+/** The deliveries failed too long ago to be started anew. */
+export const UsersExpiredError = createError<'AUD_USERS_EXPIRED', 409, [deliveries: number]>(
+  'AUD_USERS_EXPIRED',
+  'The users of the failed deliveries (%s) are not kept any more. Please send the upload again.',
+  409
+)
+
 /** The request was not complete within the time for uploads. */
 export const UploadTimeoutError = createError<'AUD_UPLOAD_TIMEOUT', 408, []>(
   'AUD_UPLOAD_TIMEOUT',
@@ -84,9 +91,23 @@ export const OverloadedError = createError<'AUD_OVERLOADED', 503, []>(
 )
 
 /** Answered with `retry-after`. */
+export const TooManyStreamsError = createError<'AUD_TOO_MANY_STREAMS', 503, []>(
+  'AUD_TOO_MANY_STREAMS',
+  'Too many event streams are open. Please try again later, or ask for the status.',
+  503
+)
+
+/** Answered with `retry-after`. */
+export const StoreUnavailableError = createError<'AUD_STORE_UNAVAILABLE', 503, []>(
+  'AUD_STORE_UNAVAILABLE',
+  'The database cannot be reached or cannot write. Please send the request again later.',
+  503
+)
+
+/** Answered with `retry-after`. */
 export const ClosingError = createError<'AUD_CLOSING', 503, []>(
   'AUD_CLOSING',
-  'The service is shutting down. Please send the upload again.',
+  'The service is shutting down. Please send the request again.',
   503
 )
 
@@ -100,9 +121,12 @@ export const catalogue: readonly FastifyErrorConstructor[] = [
   RouteNotFoundError,
   SessionNotFoundError,
   MethodNotAllowedError,
+  UsersExpiredError,
   UploadTimeoutError,
   TooLargeError,
   InternalError,
   OverloadedError,
+  TooManyStreamsError,
+  StoreUnavailableError,
   ClosingError
 ]
