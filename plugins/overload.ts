@@ -2,9 +2,10 @@ import { totalmem } from 'node:os'
 import { getHeapStatistics } from 'node:v8'
 import underPressure from '@fastify/under-pressure'
 import fp from 'fastify-plugin'
-import { ClosingError, OverloadedError } from '../src/errors.ts'
+import type { Config } from '../src/config.ts'
+import { OverloadedError } from '../src/errors.ts'
 
-/** Room in memory for uploads that are being read or wait for their deliveries. */
+/** Room in memory for uploads that are being read and accepted. */
 export interface UploadBudget {
   /**
    * Sets bytes aside.
@@ -32,9 +33,9 @@ const MAX_EVENT_LOOP_DELAY_MS = 1_000
 /** Above this part of the memory there is, new uploads would end the process. */
 const MAX_MEMORY_PART = 0.9
 
-/** Refuses new uploads while the service is closing or has more to do than it can take. */
-export default fp<{ maxBodyBytes: number }>(
-  async (app, { maxBodyBytes }) => {
+/** Refuses new uploads while the service has more to do than it can take. */
+export default fp<Pick<Config, 'maxBodyBytes' | 'maxBacklog'>>(
+  async (app, { maxBodyBytes, maxBacklog }) => {
     const room = BUDGET_IN_BODIES * maxBodyBytes
     let taken = 0
     app.decorate('uploadBudget', {
@@ -52,7 +53,8 @@ export default fp<{ maxBodyBytes: number }>(
     } satisfies UploadBudget)
 
     app.addHook('onRequest', async () => {
-      if (app.isClosing()) throw new ClosingError()
+      const { deliveries = 0 } = app.storeWatch.backlog() ?? {}
+      if (deliveries >= maxBacklog) throw new OverloadedError()
     })
     await app.register(underPressure, {
       maxEventLoopDelay: MAX_EVENT_LOOP_DELAY_MS,
@@ -62,7 +64,7 @@ export default fp<{ maxBodyBytes: number }>(
       customError: OverloadedError
     })
   },
-  { name: 'overload', fastify: '5.x', dependencies: ['closing'] }
+  { name: 'overload', fastify: '5.x', dependencies: ['store-watch'] }
 )
 
 /** The container's limit where there is one, else the machine's memory. */
