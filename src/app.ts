@@ -7,11 +7,13 @@ import closing from '../plugins/closing.ts'
 import dispatcher from '../plugins/dispatcher.ts'
 import errors, { answerClientError, answerUnreadableAddress } from '../plugins/errors.ts'
 import platforms from '../plugins/platforms.ts'
+import storeWatch from '../plugins/store-watch.ts'
 import telemetry from '../plugins/telemetry.ts'
 import type { Config } from './config.ts'
 import { type Clock, systemClock } from './dispatch/clock.ts'
 import type { Workers } from './dispatch/workers.ts'
 import audienceRoutes from './routes/audience.ts'
+import eventRoutes from './routes/events.ts'
 import healthRoutes from './routes/health.ts'
 import providerRoutes from './routes/providers.ts'
 import sessionRoutes from './routes/sessions.ts'
@@ -22,7 +24,7 @@ export interface AppOptions {
   readonly clock?: Clock
   /** Worker threads shared with others, who close them. */
   readonly workers?: Workers
-  /** How long deliveries may go on after `close()`, in milliseconds. */
+  /** How long `close()` may take, in milliseconds: deliveries get what requests leave of it. */
   readonly closeWithinMs?: number
   /** A request must have arrived whole within this time, in milliseconds. */
   readonly uploadDeadlineMs?: number
@@ -32,7 +34,6 @@ const UPLOAD_DEADLINE_MS = 5 * 60_000
 const HEADERS_DEADLINE_MS = 60_000
 /** How often Node looks for requests that are late, at the most. */
 const DEADLINE_CHECK_MS = 30_000
-/** Together with the time for open requests this stays under the 25 seconds of `main.ts`. */
 const CLOSE_WITHIN_MS = 18_000
 /** A caller's own id of a request is used if it is nothing but an id. */
 const REQUEST_ID = /^[\w.:-]{1,64}$/
@@ -69,15 +70,17 @@ export async function buildApp(config: Config, options: AppOptions = {}): Promis
   app.addHook('onRequest', async (request, reply) => {
     void reply.header('x-request-id', request.id)
   })
-  await app.register(closing)
   await app.register(telemetry)
+  await app.register(closing, { closeWithinMs })
   await app.register(errors)
   await app.register(helmet)
   await app.register(auth, { config })
   await app.register(platforms, { config })
-  await app.register(dispatcher, { config, clock, closeWithinMs, workers })
+  await app.register(dispatcher, { config, clock, workers })
+  await app.register(storeWatch)
   await app.register(audienceRoutes, { config })
   await app.register(sessionRoutes)
+  await app.register(eventRoutes)
   await app.register(providerRoutes)
   await app.register(healthRoutes)
   return app

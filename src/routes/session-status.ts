@@ -1,5 +1,12 @@
 import type { FieldCount, FieldReport } from '../audience/report.ts'
-import type { Delivery, DeliveryState, Session, Upload } from '../store/store.ts'
+import type {
+  Delivery,
+  DeliveryState,
+  Session,
+  SessionState,
+  SessionSummary,
+  Upload
+} from '../store/store.ts'
 
 type Counts = Readonly<Record<string, number>>
 
@@ -41,8 +48,47 @@ export function sessionStatus({ uploads, deliveries }: Session) {
   }
 }
 
+/** One of several sessions. */
+export function sessionOverview(summary: SessionSummary) {
+  const { sessionId, audienceName, type, state, batches, users, deliveries } = summary
+  return {
+    sessionId,
+    audience: audienceName,
+    type,
+    state,
+    batches,
+    users,
+    deliveries,
+    startedAt: time(summary.startedAt),
+    changedAt: time(summary.changedAt)
+  }
+}
+
+/** One batch at one platform. */
+export function deliveryStatus(delivery: Delivery) {
+  const { id, sequence, provider, tag, segmentName, state, attempts } = delivery
+  const { sent, received, invalid, leftOut, nextAttemptAt, lastError, settledAt } = delivery
+  return {
+    id,
+    sequence,
+    provider,
+    tag,
+    segment: segmentName,
+    state,
+    attempts,
+    users: { sent, received, invalid, leftOut: sumOf(leftOut) },
+    nextAttemptAt: time(nextAttemptAt),
+    lastError: lastError ?? null,
+    settledAt: time(settledAt)
+  }
+}
+
+const time = (ms: number | undefined) => (ms === undefined ? null : new Date(ms).toISOString())
+
+const sumOf = (counts: Counts) => Object.values(counts).reduce((sum, count) => sum + count, 0)
+
 /** `receiving` means that everything is done but batches are still to come. */
-function sessionState(deliveries: readonly Delivery[], isIncomplete: boolean) {
+function sessionState(deliveries: readonly Delivery[], isIncomplete: boolean): SessionState {
   if (deliveries.some(({ state }) => IN_PROGRESS.has(state))) return 'sending'
   if (deliveries.some(({ state }) => state === 'failed')) return 'failed'
   return isIncomplete ? 'receiving' : 'delivered'
@@ -117,13 +163,12 @@ function destinationOf(first: Delivery, group: readonly Delivery[]) {
       sent: add(({ sent }) => sent),
       received: add(({ received }) => received),
       invalid: add(({ invalid }) => invalid),
-      leftOut: Object.values(leftOutBy).reduce((sum, users) => sum + users, 0)
+      leftOut: sumOf(leftOutBy)
     },
     leftOutBy,
     notes: addCounts(group.map(({ notes }) => notes)),
     attempts: Math.max(...group.map(({ attempts }) => attempts)),
-    nextAttemptAt:
-      nextAttempts.length === 0 ? null : new Date(Math.min(...nextAttempts)).toISOString(),
+    nextAttemptAt: time(nextAttempts.length === 0 ? undefined : Math.min(...nextAttempts)),
     lastError: group.findLast(({ lastError }) => lastError !== undefined)?.lastError ?? null
   }
 }

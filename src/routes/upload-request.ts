@@ -66,8 +66,11 @@ function readCountry(text: string | undefined): string | undefined {
   return code
 }
 
-/** `facebook` means all its tags, `facebook/eu-shop` one of them. */
-function readChannels(
+/**
+ * `facebook` means all its tags, `facebook/eu-shop` one of them.
+ * @throws PayloadError naming the parameter.
+ */
+export function readChannels(
   text: string | undefined,
   destinations: readonly Destination[]
 ): readonly Destination[] {
