@@ -13,7 +13,9 @@ export function readCursor(cursor: string, length: number): readonly number[] {
   const numbers = parse(Buffer.from(cursor, 'base64url').toString())
   const isKey =
     Array.isArray(numbers) && numbers.length === length && numbers.every(Number.isSafeInteger)
-  if (!isKey) throw new CursorError('no page begins at this cursor')
+  // The decoder passes over what it does not know.
+  if (!isKey || writeCursor(numbers) !== cursor)
+    throw new CursorError('no page begins at this cursor')
   return numbers
 }
 

@@ -3,21 +3,8 @@ import { makeKeyFile, readKeyFile } from './key-file.ts'
 import { KEY_BYTES, type KeyRing } from './sealing.ts'
 import { openSqlite } from './sqlite.ts'
 import { IN_MEMORY } from './sqlite-file.ts'
-import type { Storage } from './storage.ts'
-import { StoreError, type StoreOptions } from './store.ts'
-
-export interface StorageOptions extends StoreOptions {
-  /** `sqlite:<path>` or `postgres://…`. */
-  readonly databaseUrl: string
-  /** The first one seals, all of them open. */
-  readonly encryptionKeys: readonly Uint8Array[]
-}
-
-/** What the store has to say goes here. */
-export interface StoreLog {
-  warn(details: object, message: string): void
-  error(details: object, message: string): void
-}
+import type { Storage, StorageOptions, StoreLog } from './storage.ts'
+import { StoreError } from './store.ts'
 
 const SQLITE = 'sqlite:'
 

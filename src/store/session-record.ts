@@ -130,7 +130,8 @@ export async function inSession<T>(
   const wasDone = isDone(record)
   const result = await work()
   if (record.revision === revision) return result
-  record.changedAt = now
+  // The clocks of several instances differ.
+  record.changedAt = Math.max(record.changedAt, now)
   await saveSession(transaction, record)
   if (!wasDone && isDone(record)) await addHooks(transaction, sessionSettled(record), now)
   return result

@@ -133,9 +133,11 @@ export async function changeDelivery(
   return inSession(transaction, record, now, async () => {
     const [before] = await deliveries(transaction, [id])
     if (before === undefined) throw new Error(`no delivery ${id}`)
+    // Whoever lost its turn to another instance may be late.
+    if (isSettled(before)) return before
     const after = await putDelivery(transaction, record, before, withTime(change, now))
-    if (isSettled(before) !== isSettled(after)) await settleUpload(transaction, after.uploadId)
-    if (after.state === 'failed' && before.state !== 'failed') {
+    if (isSettled(after)) await settleUpload(transaction, after.uploadId)
+    if (after.state === 'failed') {
       await addHooks(transaction, deliveryFailed(record, after), now)
     }
     const turn = turnOf(after)

@@ -7,6 +7,8 @@ export interface ThreadOptions extends StoreOptions {
   readonly mustExist: boolean
   /** Most pages of the file: a small disk, for tests. */
   readonly maxPages?: number | undefined
+  /** How long another process may take to let go of the file; default: 10 s, as in a restart. */
+  readonly lockWaitMs?: number | undefined
 }
 
 /** One call of a function of the store, on its way to the thread. */

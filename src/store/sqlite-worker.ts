@@ -7,7 +7,6 @@ import { type Answer, type Call, movable, type ThreadOptions, writeError } from 
 import { isBusy, openFile, type SqliteFile } from './sqlite-file.ts'
 import { type Store, StoreError } from './store.ts'
 
-/** How long another process may take to let go of the file, as in a restart. */
 const LOCK_WAIT_MS = 10_000
 const LOCK_POLL_MS = 200
 /** Calls that one transaction takes on. */
@@ -88,7 +87,7 @@ function groupSize(waiting: readonly Call[]): number {
 
 /** Opens the file and brings its schema up to date; waits for another process to let it go. */
 async function open(options: ThreadOptions): Promise<Opened> {
-  const file = await openUnlocked(options, Date.now() + LOCK_WAIT_MS)
+  const file = await openUnlocked(options, Date.now() + (options.lockWaitMs ?? LOCK_WAIT_MS))
   const database: Database = {
     dialect: 'sqlite',
     transaction: (work) => inSavepoint(file, work),

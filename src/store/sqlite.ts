@@ -6,6 +6,7 @@ export interface SqliteOptions extends StoreOptions {
   /** `:memory:` for none. */
   readonly path: string
   readonly maxPages?: ThreadOptions['maxPages']
+  readonly lockWaitMs?: ThreadOptions['lockWaitMs']
 }
 
 const THREAD = new URL('./sqlite-worker.ts', import.meta.url)
@@ -73,7 +74,8 @@ function createThread(options: SqliteOptions) {
 
   function start(): Worker {
     const workerData: ThreadOptions = { ...options, mustExist }
-    const started = new Worker(THREAD, { workerData })
+    // Loaders and inspectors of the process would only slow its start down.
+    const started = new Worker(THREAD, { workerData, execArgv: [] })
     let cause: unknown
     started.on('message', settle)
     started.on('error', (error) => {

@@ -302,9 +302,9 @@ export interface Store {
   /** Those of the given ids that exist. */
   deliveries(ids: readonly string[]): Promise<readonly Delivery[]>
   /**
-   * Returns the delivery as it is afterwards. What has settled stays as it is until it is started
-   * anew. Once an upload's deliveries are all delivered its
-   * users are deleted. What webhooks are told about is noted in the same step.
+   * Returns the delivery as it is afterwards: what has settled stays as it is until it is started
+   * anew. Once an upload's deliveries are all delivered its users are deleted. What webhooks are
+   * told about is noted in the same step.
    */
   changeDelivery(id: string, change: DeliveryChange, now: number): Promise<Delivery>
   setReport(uploadId: string, report: FieldReport): Promise<void>
