@@ -16,11 +16,11 @@ const SUPERVISE_SECONDS = 5
 const DAY_SECONDS = 24 * 3_600
 const OPTIONS = {
   heartbeatSeconds: CLAIM_SECONDS,
-  // The largest values that pg-boss takes: when a delivery is given up is not for the queue to say.
-  retryLimit: 2 ** 31 - 1,
+  // Without end, as far as pg-boss can: when a delivery is given up is not for the queue to say.
+  retryLimit: 2 ** 30,
   expireInSeconds: DAY_SECONDS,
   retentionSeconds: 365 * DAY_SECONDS,
-  warningQueueSize: 2 ** 31 - 1,
+  warningQueueSize: 2 ** 30,
   retryDelay: 0,
   deleteAfterSeconds: 600
 }

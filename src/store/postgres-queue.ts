@@ -20,11 +20,11 @@ import type { StoreLog } from './storage.ts'
 const CLAIM_MS = CLAIM_SECONDS * 1_000
 const BEAT_MS = 4_000
 const POLL_MS = 500
-const LONGEST_PAUSE_MS = 5_000
+const LONGEST_PAUSE_MS = 2_000
 /** Few at a time, so that an account is not given more than it has room for. */
 const BATCH = 8
 /** A turn that was not taken to its end is had again after about this long. */
-const AGAIN_MS = 5_000
+const AGAIN_MS = 2_000
 const COMPARE_MS = 5 * 60_000
 /** Any number that nothing else in this database locks by. */
 const COMPARE_LOCK = 7_120_333
