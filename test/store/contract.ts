@@ -67,6 +67,11 @@ function only<T>(items: readonly T[]): T {
   return first
 }
 
+/** As plain numbers: some databases answer with a kind of bytes of their own. */
+async function usersOf(store: Store, uploadId: string): Promise<readonly number[]> {
+  return [...((await store.sealedUsers(uploadId)) ?? [])]
+}
+
 const idOf = ({ id }: { readonly id: string }) => id
 const sequencesOf = (deliveries: readonly Delivery[]) => deliveries.map(({ sequence }) => sequence)
 
@@ -176,7 +181,7 @@ export function storeContract(name: string, openStores: OpenStores): void {
     t.strictSame(await store.work(turn), { delivery, upload: expected })
     t.strictSame(await store.startable(expected.id), accepted.deliveries)
     t.strictSame(await store.deliveries([second.id, 'nobody']), [accepted.deliveries[1]])
-    t.strictSame(await store.sealedUsers(expected.id), sealed(5))
+    t.same(await usersOf(store, expected.id), Array(5).fill(7))
     t.equal(await store.sealedUsers('nobody'), undefined)
     t.strictSame(await store.session('shop', 1), {
       uploads: [expected],
@@ -306,7 +311,7 @@ export function storeContract(name: string, openStores: OpenStores): void {
       again.turns.map(({ account }) => account),
       ['facebook/222', 'tiktok/333']
     )
-    t.strictSame(await store.sealedUsers(first.upload.id), sealed(4), 'the users as sealed last')
+    t.same(await usersOf(store, first.upload.id), Array(4).fill(7), 'the users as sealed last')
     t.equal((await store.backlog()).oldestAt, now)
   })
 
@@ -318,7 +323,7 @@ export function storeContract(name: string, openStores: OpenStores): void {
     await store.accept(upload(), sealed(8), [EU])
     t.equal(await store.sealedUsers(kept.id), undefined, 'nothing runs')
     await store.accept(upload(), sealed(8), [EU, TT])
-    t.strictSame(await store.sealedUsers(kept.id), sealed(8))
+    t.same(await usersOf(store, kept.id), Array(8).fill(7))
   })
 
   test(`${name}: the same upload at the same time on two instances is one`, async (t) => {
