@@ -9,6 +9,7 @@ import errors, { answerClientError, answerUnreadableAddress } from '../plugins/e
 import platforms from '../plugins/platforms.ts'
 import storeWatch from '../plugins/store-watch.ts'
 import telemetry from '../plugins/telemetry.ts'
+import webhooks from '../plugins/webhooks.ts'
 import type { Config } from './config.ts'
 import { type Clock, systemClock } from './dispatch/clock.ts'
 import type { Workers } from './dispatch/workers.ts'
@@ -61,6 +62,8 @@ export async function buildApp(config: Config, options: AppOptions = {}): Promis
     frameworkErrors: answerUnreadableAddress,
     bodyLimit: config.maxBodyBytes,
     return503OnClosing: false,
+    // A store may wait for its lock or bring a large schema up to date.
+    pluginTimeout: 0,
     requestIdHeader: false,
     genReqId: ({ headers }) => {
       const given = headers['x-request-id']
@@ -78,6 +81,7 @@ export async function buildApp(config: Config, options: AppOptions = {}): Promis
   await app.register(platforms, { config })
   await app.register(dispatcher, { config, clock, workers })
   await app.register(storeWatch)
+  await app.register(webhooks, { config, clock })
   await app.register(audienceRoutes, { config })
   await app.register(sessionRoutes)
   await app.register(eventRoutes)

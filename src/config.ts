@@ -25,7 +25,10 @@ export interface Webhook {
   /** Stands for the address where that must not be told: 16 hexadecimal digits of its SHA-256. */
   readonly id: string
   readonly url: string
-  /** As Standard Webhooks writes it: `whsec_` and 24 to 64 bytes in base64. */
+  /**
+   * As Standard Webhooks writes it: `whsec_` and 24 to 64 bytes in base64; several, comma-separated,
+   * while one takes the place of another.
+   */
   readonly secret: string
 }
 
@@ -315,11 +318,14 @@ function readWebhooks(
     const path = `webhooks.${index}`
     const url = substituteText(raw.url, env, path, problems)
     const secret = substituteText(raw.secret, env, path, problems)
-    const { protocol } = URL.parse(url) ?? {}
+    const { protocol, username, password } = URL.parse(url) ?? {}
     if (protocol !== 'https:' && !(privateAddresses && protocol === 'http:')) {
       problems.push(`${path}.url: must be an https address`)
+    } else if (username !== '' || password !== '') {
+      problems.push(`${path}.url: must have no user name and password`)
     }
-    if (!isWebhookSecret(secret)) {
+    const secrets = list(secret)
+    if (secrets.length === 0 || !secrets.every(isWebhookSecret)) {
       problems.push(`${path}.secret: must be ${WEBHOOK_SECRET} and 24 to 64 bytes in base64`)
     }
     return { id: hash('sha256', url).slice(0, 16), url, secret }

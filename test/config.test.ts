@@ -216,10 +216,15 @@ test('webhooks come from the file, with secrets from the environment', (t) => {
   t.same(problemsOf({ AUDIENCE_CONFIG, HOOK: 'whsec_dG9vIHNob3J0' }), [
     'webhooks.0.secret: must be whsec_ and 24 to 64 bytes in base64'
   ])
+  t.same(problemsOf({ AUDIENCE_CONFIG, HOOK: `${secret}, ${secret}` }), [])
   t.same(problemsOf({ AUDIENCE_CONFIG, HOOK: KEY }), [
     'webhooks.0.secret: must be whsec_ and 24 to 64 bytes in base64'
   ])
   t.ok(problemsOf({ AUDIENCE_CONFIG }).includes('webhooks.0: the environment has no HOOK'))
+  const withPassword = { url: 'https://me:mine@hooks.example', secret }
+  t.same(problemsOf({ AUDIENCE_CONFIG: file(t, { webhooks: [withPassword] }) }), [
+    'webhooks.0.url: must have no user name and password'
+  ])
   t.end()
 })
 
