@@ -15,6 +15,7 @@ export interface Account {
 }
 
 export interface CallOptions {
+  /** Ends the wait for the call; a call that has started is not its matter. */
   readonly signal: AbortSignal
   /** Waiting calls of a higher priority go first. */
   readonly priority: number
@@ -62,17 +63,38 @@ export function createAccount(limits: ProviderLimits, options: AccountOptions): 
 
   return {
     slots: deliveries,
-    call: (run, { signal, priority }) =>
-      inFlight.add(
-        async () => {
-          await waitForTurn(signal)
-          return permits === undefined ? run() : permitted(permits, key, shared, signal, run)
-        },
-        { signal, priority }
-      ),
+    call: (run, { signal, priority }) => {
+      const waiting = whileWaiting(signal)
+      const start = () => {
+        waiting.over()
+        return run()
+      }
+      return inFlight
+        .add(
+          async () => {
+            await waitForTurn(waiting.signal)
+            if (permits === undefined) return start()
+            return permitted(permits, key, shared, waiting.signal, start)
+          },
+          { signal: waiting.signal, priority }
+        )
+        .finally(waiting.over)
+    },
     pause(forMs) {
       pausedUntil = Math.max(pausedUntil, clock.now() + Math.min(forMs, LONGEST_PAUSE_MS))
     }
+  }
+}
+
+/** A signal that follows another one until the wait is over. */
+function whileWaiting(signal: AbortSignal) {
+  const controller = new AbortController()
+  const abort = () => controller.abort(signal.reason)
+  if (signal.aborted) abort()
+  signal.addEventListener('abort', abort)
+  return {
+    signal: controller.signal,
+    over: () => signal.removeEventListener('abort', abort)
   }
 }
 

@@ -58,7 +58,10 @@ export const destinationName = ({ provider, tag }: Pick<Destination, 'provider' 
 export interface ContextOptions {
   readonly tracer: Tracer
   readonly clock: Clock
+  /** Ends everything, calls under way included. */
   readonly signal: AbortSignal
+  /** Ends what only waits. */
+  readonly stop: AbortSignal
   /** Calls become children of its span. */
   readonly parent: Context
   readonly notes: SegmentNotes
@@ -71,9 +74,10 @@ export interface ContextOptions {
 /** What a provider's functions work with: calls within the account's limits, traced. */
 export function providerContext(
   destination: Destination,
-  { tracer, clock, signal, parent, notes, pause, priority = 0 }: ContextOptions
+  { tracer, clock, signal, stop, parent, notes, pause, priority = 0 }: ContextOptions
 ): ProviderContext {
   const { provider, tag, account, client, variables } = destination
+  const waiting = AbortSignal.any([signal, stop])
 
   async function send(call: PlatformCall): Promise<PlatformAnswer> {
     const attributes = {
@@ -95,7 +99,7 @@ export function providerContext(
             return answer
           }
         ),
-      { signal, priority }
+      { signal: waiting, priority }
     )
   }
 
@@ -105,7 +109,7 @@ export function providerContext(
     notes,
     send,
     pauseAccount: pause,
-    sleep: (forMs) => clock.sleep(forMs, signal),
+    sleep: (forMs) => clock.sleep(forMs, waiting),
     now: () => clock.now()
   }
 }

@@ -16,7 +16,7 @@ import { createEncodings } from './encodings.ts'
 import { createGate } from './gate.ts'
 import { type Job, toAudience, type WithDestination } from './job.ts'
 import { createLocalQueue } from './local-queue.ts'
-import { createRunner, unknownTag } from './runner.ts'
+import { createRunner, StoppedError, unknownTag } from './runner.ts'
 import { faultOf, traceOf } from './tracing.ts'
 import { createWaits } from './waits.ts'
 import type { Workers } from './workers.ts'
@@ -105,7 +105,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     tracer,
     log,
     retryForMs: options.retryForMs,
-    isStopping: () => stopping.signal.aborted,
+    stop: stopping.signal,
     onChange: (delivery) => waits.changed(delivery)
   })
 
@@ -163,6 +163,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
       tracer,
       clock,
       signal: inTime,
+      stop: inTime,
       parent: ROOT_CONTEXT,
       notes: NO_NOTES,
       pause: (forMs) => destination.account.pause(forMs)
@@ -194,11 +195,11 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     },
 
     async close(limitMs) {
-      stopping.abort()
+      stopping.abort(new StoppedError())
       const stopped = queue.stop()
       await withinMs(limitMs, stopped)
       const left = taken.size
-      aborting.abort(new Error('closing'))
+      aborting.abort(new StoppedError())
       await stopped
       return left
     }

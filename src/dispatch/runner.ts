@@ -47,8 +47,8 @@ export interface RunnerOptions {
   readonly log: Pick<FastifyBaseLogger, 'error'>
   /** How long a failing delivery is tried again, in milliseconds. */
   readonly retryForMs: number
-  /** Whether deliveries should stop at the next step. */
-  readonly isStopping: () => boolean
+  /** Deliveries should stop at the next step. */
+  readonly stop: AbortSignal
   /** Everything that changes is told here. */
   readonly onChange: (delivery: Delivery) => void
 }
@@ -72,13 +72,13 @@ const PROCESS = randomUUID()
 const PREPARED = { crashes: 0, preparingIn: undefined } as const satisfies DeliveryChange
 
 /** The service stops: the rest is for whoever has the delivery next. */
-class StoppedError extends Error {
+export class StoppedError extends Error {
   override readonly name = 'StoppedError'
 }
 
 /** One attempt after the other; when the next one comes is the queue's matter. */
 export function createRunner(options: RunnerOptions): Runner {
-  const { store, gate, encodings, clock, tracer, log, retryForMs, isStopping, onChange } = options
+  const { store, gate, encodings, clock, tracer, log, retryForMs, stop, onChange } = options
 
   async function change(job: Job, changed: DeliveryChange): Promise<void> {
     job.delivery = await store.changeDelivery(job.delivery.id, changed, clock.now())
@@ -117,6 +117,7 @@ export function createRunner(options: RunnerOptions): Runner {
       clock,
       parent,
       signal,
+      stop,
       notes,
       pause: (forMs) => void gate.pause(destination, forMs).catch(() => undefined),
       ...(priority !== undefined && { priority })
@@ -142,7 +143,7 @@ export function createRunner(options: RunnerOptions): Runner {
     const segmentId = await segment.resolve(context)
     if (segmentId !== job.delivery.segmentId) await change(job, { segmentId })
     for (const body of bodies.slice(job.delivery.acknowledgedBodies)) {
-      if (isStopping()) throw new StoppedError()
+      if (stop.aborted) throw new StoppedError()
       const result = await destination.provider.upload(body, audience, segmentId, context)
       await change(job, acknowledged(job.delivery, body.users, result))
     }
@@ -281,7 +282,7 @@ export function createRunner(options: RunnerOptions): Runner {
   return {
     async deliver(job, signal) {
       const { destination, audience } = job
-      if (isStopping()) return { againAt: clock.now() }
+      if (stop.aborted) return { againAt: clock.now() }
       const account = await gate.closed(destination)
       if (account !== undefined) return waitFor(job, account)
       const segment = await loadSegment(destination, audience, { store, clock })
@@ -291,7 +292,8 @@ export function createRunner(options: RunnerOptions): Runner {
         )
       } catch (error) {
         if (error instanceof StoreError) throw error
-        if (error instanceof StoppedError || (signal.aborted && isStopping())) return handBack(job)
+        const isStopped = error instanceof StoppedError || (signal.aborted && stop.aborted)
+        if (isStopped) return handBack(job)
         // Somebody else has it now.
         if (signal.aborted) throw error
         return afterFailure(job, segment, error)
@@ -300,7 +302,7 @@ export function createRunner(options: RunnerOptions): Runner {
     },
 
     async confirm(job, signal) {
-      if (isStopping()) return { againAt: clock.now() }
+      if (stop.aborted) return { againAt: clock.now() }
       const waitedFor = clock.now() - sinceOf(job)
       if (waitedFor < FIRST_POLL_MS) return { againAt: sinceOf(job) + FIRST_POLL_MS }
       const account = await gate.closed(job.destination)
@@ -315,7 +317,7 @@ export function createRunner(options: RunnerOptions): Runner {
         }
       } catch (error) {
         if (error instanceof StoreError) throw error
-        if (signal.aborted) return { againAt: clock.now() }
+        if (error instanceof StoppedError || signal.aborted) return { againAt: clock.now() }
         return afterPollFailure(job, error)
       }
       if (waitedFor > CONFIRM_WITHIN_MS) return settle(job, 'failed', UNFINISHED)
