@@ -1,7 +1,18 @@
-import { test } from 'tap'
+import { rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { test, type Test } from 'tap'
 import { startCommand } from '../support/command.ts'
+import { form, temporaryFolder } from '../support/service.ts'
 
 const LISTENING = /Server listening at (http:\/\/127\.0\.0\.1:\d+)/
+/** Nobody listens there. */
+const NOWHERE = 'http://127.0.0.1:9'
+
+async function listening(t: Test, env: Readonly<Record<string, string>>, cwd = temporaryFolder(t)) {
+  const service = startCommand(t, 'src/main.ts', { env: { PORT: '0', ...env }, cwd })
+  const [, url = ''] = await service.find(LISTENING)
+  return { service, url }
+}
 
 test('a wrong configuration is told with every problem, and no secret', async (t) => {
   const service = startCommand(t, 'src/main.ts', {
@@ -31,23 +42,70 @@ test('a wrong configuration is told with every problem, and no secret', async (t
 })
 
 test('the service answers until it is told to stop, and then ends well', async (t) => {
-  const service = startCommand(t, 'src/main.ts', { env: { PORT: '0' } })
-  const [, url] = await service.find(LISTENING)
-  for (const path of ['/livez', '/readyz']) {
-    const response = await fetch(url + path)
-    t.same([response.status, await response.json()], [200, { status: 'ok' }], path)
+  async function stopWith(signal: 'SIGTERM' | 'SIGINT', drainMs: string): Promise<void> {
+    const { service, url } = await listening(t, { AUDIENCE_DRAIN_MS: drainMs })
+    for (const path of ['/livez', '/readyz']) {
+      const response = await fetch(url + path)
+      t.same([response.status, await response.json()], [200, { status: 'ok' }], path)
+    }
+    service.kill(signal)
+    t.equal(await service.exitCode(), 0)
+    t.match(service.stdout(), `"signal":"${signal}","msg":"closing"`)
+    t.equal(service.stderr(), '', 'Node itself has nothing to warn about')
   }
-  service.kill('SIGTERM')
-  t.equal(await service.exitCode(), 0)
-  t.match(service.stdout(), /"signal":"SIGTERM","msg":"closing"/)
-  t.equal(service.stderr(), '', 'Node itself has nothing to warn about')
+  await Promise.all([stopWith('SIGTERM', '0'), stopWith('SIGINT', '10000')])
 })
 
-test('a port that is taken is named', async (t) => {
-  const first = startCommand(t, 'src/main.ts', { env: { PORT: '0' } })
-  const [, url = ''] = await first.find(LISTENING)
+test('told to stop, the service is not ready, takes what still comes, and ends at once if told again', async (t) => {
+  const { service, url } = await listening(t, { AUDIENCE_DRAIN_MS: '10000' })
+  service.kill('SIGTERM')
+  let ready = await fetch(`${url}/readyz`)
+  while (ready.status === 200) ready = await fetch(`${url}/readyz`)
+  t.same([ready.status, await ready.json()], [503, { status: 'closing' }])
+  t.equal((await fetch(`${url}/livez`)).status, 200)
+  const upload = await fetch(`${url}/audience`, { method: 'POST', body: form() })
+  t.same([upload.status, await upload.json()], [200, { success: true }])
+  service.kill('SIGTERM')
+  t.equal(await service.exitCode(), 1)
+  t.match(service.stdout(), '"msg":"told to stop again: ends at once"')
+})
+
+test('a start that fails says why in one line', async (t) => {
+  const cwd = temporaryFolder(t)
+  const { service, url } = await listening(
+    t,
+    { FACEBOOK_ACCESS_TOKEN: 'token', FACEBOOK_AD_ACCOUNT_ID: '1', FACEBOOK_BASE_URL: NOWHERE },
+    cwd
+  )
+  async function refusal(env: Record<string, string>, folder: string): Promise<string> {
+    const refused = startCommand(t, 'src/main.ts', { env: { PORT: '0', ...env }, cwd: folder })
+    t.equal(await refused.exitCode(), 1)
+    return refused.stderr()
+  }
   const { port } = new URL(url)
-  const second = startCommand(t, 'src/main.ts', { env: { PORT: port } })
-  t.equal(await second.exitCode(), 1)
-  t.match(second.stdout(), `listen EADDRINUSE: address already in use 127.0.0.1:${port}`)
+  const [taken, locked, unreachable] = await Promise.all([
+    refusal({ PORT: port }, temporaryFolder(t)),
+    refusal({}, cwd),
+    refusal(
+      {
+        DATABASE_URL: 'postgres://audience:s3cret@127.0.0.1:9/audience',
+        AUDIENCE_ENCRYPTION_KEY: Buffer.alloc(32).toString('base64')
+      },
+      temporaryFolder(t)
+    )
+  ])
+  t.equal(
+    taken,
+    `The service cannot start: listen EADDRINUSE: address already in use 127.0.0.1:${port}\n`
+  )
+  t.match(locked, /^The service cannot start: .*audience\.db.*\n$/)
+  t.match(unreachable, /^The service cannot start: .+\n$/)
+  t.notMatch(unreachable, 's3cret')
+
+  t.equal((await fetch(`${url}/audience`, { method: 'POST', body: form() })).status, 200)
+  service.kill('SIGKILL')
+  await service.exitCode()
+  rmSync(join(cwd, 'data/audience.db.key'))
+  const keyless = await refusal({}, cwd)
+  t.match(keyless, /^The service cannot start: the key .* is missing.*AUDIENCE_ENCRYPTION_KEY\n$/)
 })
