@@ -2,24 +2,28 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import {
   existsSync,
+  mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
   renameSync,
   rmSync,
   statSync,
+  symlinkSync,
   writeFileSync
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { setTimeout as wait } from 'node:timers/promises'
-import type { Worker } from 'node:worker_threads'
+import { MessageChannel, type Worker } from 'node:worker_threads'
 import { test, type Test } from 'tap'
 import { type Migration, MIGRATIONS, migrate } from '../../src/store/migrations.ts'
 import { openStorage } from '../../src/store/open.ts'
 import { KEY_BYTES, open, seal } from '../../src/store/sealing.ts'
+import type { Answer, Call } from '../../src/store/sqlite-calls.ts'
 import { openFile } from '../../src/store/sqlite-file.ts'
+import { serve } from '../../src/store/sqlite-worker.ts'
 import { openSqlite, type SqliteOptions } from '../../src/store/sqlite.ts'
 import { type Store, StoreError } from '../../src/store/store.ts'
 import { DAY_MS, EU, OPTIONS, sealed, storeContract, T0, TT, upload } from './contract.ts'
@@ -287,6 +291,14 @@ test('a damaged key file stops the start', async (t) => {
     await t.rejects(openFor(t, path), new StoreError(message))
     t.equal(readFileSync(`${path}.key`, 'utf8'), text)
   }
+  rmSync(`${path}.key`)
+  symlinkSync('nowhere', `${path}.key`)
+  await t.rejects(openFor(t, path), {
+    message: /^the key file .* cannot be written: Error: EEXIST/
+  })
+  rmSync(`${path}.key`)
+  mkdirSync(`${path}.key`)
+  await t.rejects(openFor(t, path), { message: /^the key file .* cannot be read: Error: EISDIR/ })
 })
 
 test('no file holds personal data', async (t) => {
@@ -426,4 +438,59 @@ test('each migration comes after the one before it', async (t) => {
     MIGRATIONS.map((_, index) => index + 1)
   )
   t.ok(MIGRATIONS.every(({ version, oldestUser }) => oldestUser <= version))
+})
+
+/** The thread's side of the port, here in this thread. */
+function serveHere(t: Test, options: Partial<SqliteOptions> & { path: string }) {
+  const { port1, port2 } = new MessageChannel()
+  serve(port1, { ...OPTIONS, mustExist: false, ...options })
+  t.teardown(() => port2.close())
+  return async (...calls: readonly (readonly [keyof Store, ...unknown[]])[]) => {
+    const answers: Answer[] = []
+    const { promise, resolve } = Promise.withResolvers<void>()
+    port2.on('message', (answer: Answer) => {
+      if (answers.push(answer) === calls.length) resolve()
+    })
+    calls.forEach(([name, ...args], id) => {
+      port2.postMessage({ id, name, args } satisfies Call)
+    })
+    await promise
+    port2.removeAllListeners('message')
+    return answers.map((answer) => ('error' in answer ? answer.error : answer.value))
+  }
+}
+
+test('the thread answers on its port', async (t) => {
+  const path = fileIn(t)
+  const call = serveHere(t, { path, maxPages: 100 })
+  const none = { deliveries: 0, oldestAt: undefined, payloadBytes: 0 }
+  const full = { name: 'StoreError', message: `the database ${path} cannot grow: the disk is full` }
+  t.strictSame(await call(['backlog']), [none])
+  const [, ...answers] = await call(
+    ['accept', upload(), sealed(10), [EU]],
+    ['accept', upload({ sequence: 2 }), sealed(1_000_000), [EU]],
+    ['sessions', { owner: 'shop', limit: 1, cursor: '' }],
+    ['restart', 'shop', 7, undefined, T0],
+    ['backlog']
+  )
+  t.strictSame(answers, [
+    full,
+    { name: 'CursorError', message: 'no page begins at this cursor' },
+    undefined,
+    { deliveries: 1, oldestAt: T0, payloadBytes: 10 }
+  ])
+  renameSync(path, `${path}.away`)
+  t.strictSame(await call(['turns'], ['backlog']), [
+    { name: 'StoreError', message: `the database ${path} is gone` },
+    { name: 'StoreError', message: `the database ${path} is gone` }
+  ])
+  renameSync(`${path}.away`, path)
+  const [turns] = await call(['turns'])
+  t.strictSame(turns, [
+    { kind: 'send', lock: '["facebook","111","blotout_VIP"]', account: 'facebook/111' }
+  ])
+  t.strictSame(await call(['sweep', T0], ['close']), [undefined, undefined])
+  const database = new DatabaseSync(path)
+  t.same(database.prepare('SELECT sequence FROM uploads').all(), [{ sequence: 1 }])
+  database.close()
 })
