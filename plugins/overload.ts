@@ -15,9 +15,6 @@ export interface UploadBudget {
 }
 
 export interface Room {
-  /** Gives back what is over this many bytes. */
-  shrinkTo(bytes: number): void
-  /** Gives everything back. */
   release(): void
 }
 
@@ -42,13 +39,7 @@ export default fp<Pick<Config, 'maxBodyBytes' | 'maxBacklog'>>(
       reserve(bytes) {
         if (taken + bytes > room) throw new OverloadedError()
         taken += bytes
-        let held = bytes
-        const shrinkTo = (less: number): void => {
-          const left = Math.min(held, less)
-          taken -= held - left
-          held = left
-        }
-        return { shrinkTo, release: () => shrinkTo(0) }
+        return { release: () => void (taken -= bytes) }
       }
     } satisfies UploadBudget)
 

@@ -18,40 +18,93 @@ const BUSY = {
   errors: ['The service is busy. Please send the upload again later.']
 }
 
-test('uploads beyond the room in memory are refused until deliveries have ended', async (t) => {
-  const facebook = await facebookSandbox(t)
-  const service = await startService(t, {
-    sandboxes: [facebook],
-    env: { AUDIENCE_MAX_BODY_BYTES: '100000', AUDIENCE_RETRY_HOURS: '0' },
-    clock: systemClock
-  })
-  facebook.failNext({ times: 1, hang: true })
-  const users = [{ email: 'jane@example.com', comment: 'x'.repeat(90_000) }]
-  const upload = (sessionId: number) =>
-    service.post(form({ users, batch: { ...BATCH, sessionId } }))
-  for (const session of [1, 2, 3, 4]) t.equal((await upload(session)).status, 200)
-  const refused = await upload(5)
+/** An upload of 90,000 bytes whose end is still to come. */
+function openUpload(url: string, sessionId: number) {
+  const body =
+    part('name', 'a') +
+    part('batch', JSON.stringify({ ...BATCH, sessionId })) +
+    part('users', '[{}]')
+  const socket = connect(Number(new URL(url).port), '127.0.0.1')
+  socket.write(
+    `POST /audience HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n` +
+      `content-type: ${FORM_TYPE}\r\ncontent-length: 90000\r\n\r\n${body}`
+  )
+  return async () => {
+    socket.write(END.padEnd(90_000 - body.length, ' '))
+    return read(socket)
+  }
+}
+
+test('uploads beyond the room in memory are refused until others are read', async (t) => {
+  const service = await startService(t, { env: { AUDIENCE_MAX_BODY_BYTES: '100000' } })
+  const users = [{ email: 'jane@example.com', comment: 'x'.repeat(80_000) }]
+  const upload = () => service.post(form({ users, batch: { ...BATCH, sessionId: 5 } }))
+  const open = [1, 2, 3, 4].map((sessionId) => openUpload(service.url, sessionId))
+  for (const _each of open) await once(service.app.server, 'request')
+  const refused = await upload()
   t.equal(refused.status, 503)
   t.same(refused.body, BUSY)
   t.equal(refused.headers.get('retry-after'), '10')
   t.equal(refused.headers.get('x-error-code'), 'AUD_OVERLOADED')
   t.equal((await service.get('/audience/sessions/5')).status, 404, 'it is nowhere')
-  t.equal((await service.get('/livez')).status, 200)
-
-  await facebook.close()
-  for (const session of [1, 2, 3, 4]) {
-    t.match(await service.settled(session), {
-      state: 'failed',
-      destinations: [{ lastError: { code: 'transient' } }]
-    })
-  }
-  t.equal((await upload(5)).status, 200)
+  for (const finish of open) t.match(await finish(), /^HTTP\/1.1 200 OK\r\n/)
+  t.equal((await upload()).status, 200)
 })
 
-test('a body of unknown length takes no more room than it needs once it is read', async (t) => {
+test('uploads are refused while too many deliveries wait, and nothing else is', async (t) => {
   const facebook = await facebookSandbox(t)
-  const service = await startService(t, { sandboxes: [facebook] })
+  const service = await startService(t, {
+    sandboxes: [facebook],
+    env: { AUDIENCE_MAX_BACKLOG: '1', AUDIENCE_RETRY_HOURS: '0' },
+    clock: systemClock
+  })
+  const waiting = async (deliveries: number) => {
+    while (service.app.storeWatch.backlog()?.deliveries !== deliveries) await setImmediate()
+  }
+  const upload = (sessionId: number) => service.post(form({ batch: { ...BATCH, sessionId } }))
   facebook.failNext({ times: 1, hang: true })
+  t.equal((await upload(1)).status, 200)
+  await waiting(1)
+  const refused = await upload(2)
+  t.equal(refused.status, 503)
+  t.same(refused.body, BUSY)
+  t.equal((await service.get('/audience/sessions/2')).status, 404, 'it is nowhere')
+  for (const path of ['/audience/sessions/1', '/audience/sessions', '/readyz', '/livez']) {
+    t.equal((await service.get(path)).status, 200, path)
+  }
+
+  await facebook.close()
+  t.match(await service.settled(1), {
+    state: 'failed',
+    destinations: [{ lastError: { code: 'transient' } }]
+  })
+  await waiting(0)
+  t.equal((await upload(2)).status, 200)
+})
+
+test('without its store the service is alive but not ready', async (t) => {
+  const service = await startService(t)
+  await service.app.store.close()
+  let ready = await service.get('/readyz')
+  while (ready.status === 200) ready = await service.get('/readyz')
+  t.same([ready.status, ready.body], [503, { status: 'store unavailable' }])
+  t.equal((await service.get('/livez')).status, 200)
+  const answers = await Promise.all([service.post(form()), service.get('/audience/sessions/1')])
+  for (const answer of answers) {
+    t.equal(answer.status, 503)
+    t.equal(answer.headers.get('retry-after'), '10')
+    t.equal(answer.headers.get('x-error-code'), 'AUD_STORE_UNAVAILABLE')
+    t.same(answer.body, {
+      success: false,
+      errors: [
+        'The database cannot be reached or cannot write. Please send the request again later.'
+      ]
+    })
+  }
+})
+
+test('a body of unknown length takes room only until it is accepted', async (t) => {
+  const service = await startService(t)
   for (let session = 1; session <= 30; session += 1) {
     const batch = JSON.stringify({ ...BATCH, sessionId: session })
     const answer = await postRaw(`${service.url}/audience`, {
@@ -156,7 +209,8 @@ test('while it closes, the service finishes what it is reading and takes nothing
   const answers = await read(socket)
   t.match(answers, /^HTTP\/1.1 200 OK\r\n[^]*{"success":true}HTTP\/1.1 503 Service Unavailable\r\n/)
   t.match(answers, /\r\nretry-after: 10\r\n/)
-  t.match(answers, '"The service is shutting down. Please send the upload again."')
+  t.match(answers, /HTTP\/1.1 503[^]*\r\nConnection: close\r\n/)
+  t.match(answers, '"The service is shutting down. Please send the request again."')
   await closed
 })
 
