@@ -40,7 +40,7 @@ test('uploads beyond the room in memory are refused until others are read', asyn
   const users = [{ email: 'jane@example.com', comment: 'x'.repeat(80_000) }]
   const upload = () => service.post(form({ users, batch: { ...BATCH, sessionId: 5 } }))
   const open = [1, 2, 3, 4].map((sessionId) => openUpload(service.url, sessionId))
-  for (const _each of open) await once(service.app.server, 'request')
+  for (let coming = open.length; coming > 0; coming -= 1) await once(service.app.server, 'request')
   const refused = await upload()
   t.equal(refused.status, 503)
   t.same(refused.body, BUSY)
