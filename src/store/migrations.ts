@@ -78,7 +78,9 @@ export const MIGRATIONS: readonly Migration[] = [
        )`,
       'CREATE INDEX deliveries_by_upload ON deliveries (upload_id)',
       'CREATE INDEX deliveries_waiting ON deliveries (lock, position) WHERE waiting = 1',
-      'CREATE INDEX deliveries_unsettled ON deliveries (queued_at) WHERE settled_at IS NULL',
+      // Has every column that the backlog asks for.
+      `CREATE INDEX deliveries_unsettled ON deliveries (position, queued_at, settled_at)
+       WHERE settled_at IS NULL`,
       'CREATE INDEX deliveries_of_session ON deliveries (owner, session_id, position)',
       'CREATE INDEX deliveries_by_revision ON deliveries (owner, session_id, revision)',
 

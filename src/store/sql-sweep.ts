@@ -43,21 +43,19 @@ export async function sweepHooks({ sql }: Transaction, now: number): Promise<voi
   await sql.run('DELETE FROM hooks WHERE created_at < ?1', [now - KEEP_HOOKS_MS])
 }
 
-/** Sessions that have something to be swept. */
+/** Sessions that have something to be swept, some of them twice. */
 export async function sweepable(
   { sql }: Transaction,
   { users, status }: Cutoffs
 ): Promise<readonly { owner: string; sessionId: number }[]> {
   const rows = await sql.run(
-    `SELECT owner, session_id FROM (
-       SELECT owner, session_id FROM uploads
-       WHERE settled_at < ?1 AND EXISTS (SELECT 1 FROM payloads WHERE upload_id = uploads.id)
-       UNION
-       SELECT owner, session_id FROM uploads
-       WHERE settled_at < ?2 AND EXISTS (${LATER_UPLOAD})
-       UNION
-       SELECT owner, session_id FROM sessions WHERE changed_at < ?2 AND state <> 'sending'
-     ) AS found LIMIT ${MAX_SESSIONS}`,
+    `SELECT owner, session_id FROM uploads
+     WHERE settled_at < ?1 AND EXISTS (SELECT 1 FROM payloads WHERE upload_id = uploads.id)
+     UNION ALL
+     SELECT owner, session_id FROM uploads WHERE settled_at < ?2 AND EXISTS (${LATER_UPLOAD})
+     UNION ALL
+     SELECT owner, session_id FROM sessions WHERE changed_at < ?2 AND state <> 'sending'
+     LIMIT ${MAX_SESSIONS}`,
     [users, status]
   )
   return rows.map((row) => ({

@@ -10,6 +10,7 @@ import {
   rmSync,
   statSync,
   symlinkSync,
+  truncateSync,
   writeFileSync
 } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -208,6 +209,36 @@ test('a file that is gone is not made anew, and is used again when it is back', 
   t.notOk(existsSync(path))
   renameSync(`${path}.away`, path)
   t.equal((await store.turns()).length, 1)
+  await store.accept(upload({ sequence: 2 }), sealed(), [EU])
+  t.equal((await store.turns()).length, 2)
+})
+
+test('a call that cannot be done leaves nothing of itself', async (t) => {
+  const store = await openStore(t, { path: fileIn(t) })
+  const [good, wrong] = await Promise.allSettled([
+    store.accept(upload(), sealed(), [EU]),
+    store.accept(upload({ sessionId: 2, sequence: Number.NaN }), sealed(), [EU])
+  ])
+  t.same([good?.status, wrong?.status], ['fulfilled', 'rejected'])
+  const { items } = await store.sessions({ owner: 'shop', limit: 9 })
+  t.same(
+    items.map(({ sessionId }) => sessionId),
+    [1]
+  )
+})
+
+test('a file that cannot be read any more is used again once it can', async (t) => {
+  const path = fileIn(t)
+  const store = await openStore(t, { path })
+  const { upload: kept } = await store.accept(upload(), sealed(5_000_000), [EU])
+  await store.sweep(T0)
+  await until(() => statSync(`${path}-wal`).size === 0)
+  const whole = readFileSync(path)
+  truncateSync(path, 500_000)
+  await t.rejects(store.sealedUsers(kept.id), StoreError)
+  await t.rejects(store.sealedUsers(kept.id), StoreError)
+  writeFileSync(path, whole)
+  t.equal((await store.sealedUsers(kept.id))?.byteLength, 5_000_000)
   await store.accept(upload({ sequence: 2 }), sealed(), [EU])
   t.equal((await store.turns()).length, 2)
 })
