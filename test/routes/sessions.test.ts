@@ -1,6 +1,6 @@
 import { test, type Test } from 'tap'
 import { providers } from '../../providers/registry.ts'
-import { BATCH, form, startService } from '../support/service.ts'
+import { BATCH, form, type Service, startService } from '../support/service.ts'
 
 async function withFacebook(t: Test, env: Record<string, string> = {}) {
   const facebook = await providers.find(({ name }) => name === 'facebook')!.sandbox()
@@ -10,8 +10,21 @@ async function withFacebook(t: Test, env: Record<string, string> = {}) {
   return { facebook, service, uploads }
 }
 
+async function call(
+  { url }: Service,
+  method: string,
+  path: string,
+  headers: Record<string, string> = {}
+) {
+  const response = await fetch(url + path, { method, headers })
+  return { status: response.status, headers: response.headers, body: await response.json() }
+}
+
 const batch = (change: object) => ({ ...BATCH, ...change })
 const SESSION = BATCH.sessionId
+const UUID = /^[0-9a-f-]{36}$/
+const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/
+const PAYLOAD = 'Payload is corrupted or missing. Please send JSON string.'
 
 test('a session tells what happened to every batch at every platform', async (t) => {
   const { service } = await withFacebook(t)
@@ -33,7 +46,8 @@ test('a session tells what happened to every batch at every platform', async (t)
       users: [{ edgeTagId: 'et-1' }]
     })
   )
-  t.same(await service.settled(SESSION), {
+  const { deliveries, ...status } = await service.settled(SESSION)
+  t.same(status, {
     sessionId: 1708531200,
     audience: 'High Value Customers',
     type: 'custom',
@@ -76,8 +90,184 @@ test('a session tells what happened to every batch at every platform', async (t)
         nextAttemptAt: null,
         lastError: null
       }
-    ]
+    ],
+    next: null
   })
+  const delivered = {
+    id: UUID,
+    provider: 'facebook',
+    tag: 'default',
+    segment: 'blotout_High_Value_Customers',
+    state: 'delivered',
+    attempts: 1,
+    nextAttemptAt: null,
+    lastError: null,
+    settledAt: TIME
+  }
+  t.match(deliveries, [
+    { ...delivered, sequence: 2, users: { sent: 2, received: 2, invalid: 0, leftOut: 1 } },
+    { ...delivered, sequence: 1, users: { sent: 1, received: 1, invalid: 0, leftOut: 0 } }
+  ])
+})
+
+/** The platform's words for a request that it will not take. */
+const REFUSED = { status: 400, body: { error: { code: 100, message: 'Invalid parameter' } } }
+
+test('deliveries of a session are read page by page, of one state if wanted', async (t) => {
+  const { service, facebook } = await withFacebook(t)
+  facebook.failNext({ times: 1, path: '/users', answer: REFUSED })
+  for (const sequence of [1, 2, 3, 4, 5]) {
+    await service.post(form({ batch: batch({ sequence, totalBatches: 5 }) }), '?sync=true')
+  }
+  const page = async (query: string) => {
+    const { body } = await service.get(`/audience/sessions/${SESSION}?${query}`)
+    const { deliveries, next, ...status } = body as {
+      deliveries: { sequence: number; state: string }[]
+      next: string | null
+    }
+    t.match(status, {
+      state: 'failed',
+      destinations: [{ deliveries: { delivered: 4, failed: 1 } }]
+    })
+    return { found: deliveries.map(({ sequence, state }) => `${sequence} ${state}`), next }
+  }
+  const first = await page('limit=2')
+  t.same(first.found, ['1 failed', '2 delivered'])
+  const second = await page(`limit=2&cursor=${first.next}`)
+  t.same(second.found, ['3 delivered', '4 delivered'])
+  t.same(await page(`limit=2&cursor=${second.next}`), { found: ['5 delivered'], next: null })
+  t.same(await page('state=failed'), { found: ['1 failed'], next: null })
+  t.same(await page('state=held'), { found: [], next: null })
+})
+
+test('sessions are listed by their last change, of one state if wanted, and to their owner only', async (t) => {
+  const bearer = (name: string) => ({ authorization: `Bearer ${name}0123456789abcdef` })
+  const { service } = await withFacebook(t, {
+    AUDIENCE_API_KEYS: 'a:a0123456789abcdef,b:b0123456789abcdef'
+  })
+  const post = (sessionId: number, totalBatches: number, key: string) =>
+    service.post(
+      form({ batch: { sessionId, sequence: 1, totalBatches, totalUsers: 7 } }),
+      '?sync=true',
+      bearer(key)
+    )
+  await post(1, 1, 'a')
+  await post(2, 2, 'a')
+  await post(3, 1, 'a')
+  await post(4, 1, 'b')
+  const list = async (query: string, key: string) => {
+    const { body } = await service.get(`/audience/sessions?${query}`, bearer(key))
+    const { sessions, next } = body as { sessions: { sessionId: number }[]; next: string | null }
+    return { sessions, next, ids: sessions.map(({ sessionId }) => sessionId) }
+  }
+  const first = await list('limit=2', 'a')
+  t.same(first.ids, [3, 2])
+  t.match((await list(`limit=2&cursor=${first.next}`, 'a')).sessions, [
+    {
+      sessionId: 1,
+      audience: 'High Value Customers',
+      type: 'custom',
+      state: 'delivered',
+      batches: { received: 1, total: 1 },
+      users: { received: 1, total: 7 },
+      deliveries: {
+        queued: 0,
+        sending: 0,
+        retrying: 0,
+        held: 0,
+        confirming: 0,
+        delivered: 1,
+        failed: 0
+      },
+      startedAt: TIME,
+      changedAt: TIME
+    }
+  ])
+  t.same((await list(`limit=1&cursor=${first.next}`, 'a')).next, null)
+  t.same((await list('state=receiving', 'a')).ids, [2])
+  t.same((await list('', 'b')).ids, [4])
+  t.equal((await service.get('/audience/sessions/4', bearer('a'))).status, 404)
+  const foreign = await call(service, 'POST', '/audience/sessions/4/retry', bearer('a'))
+  t.equal(foreign.status, 404)
+})
+
+test('a wrong query value is named', async (t) => {
+  const { service } = await withFacebook(t)
+  await service.post(form(), '?sync=true')
+  const limit = 'The query parameter "limit" must be a whole number from 1 to 200.'
+  const cursor = 'The query parameter "cursor" must be the "next" of the page before.'
+  const wrong = [
+    ['GET', '/audience/sessions?limit=0', limit],
+    ['GET', '/audience/sessions?limit=201', limit],
+    ['GET', `/audience/sessions/${SESSION}?limit=1e1`, limit],
+    ['GET', '/audience/sessions?cursor=jane@example.com', cursor],
+    ['GET', `/audience/sessions/${SESSION}?cursor=`, cursor],
+    [
+      'GET',
+      '/audience/sessions?state=held',
+      'The query parameter "state" must be one of sending, failed, receiving, delivered.'
+    ],
+    [
+      'GET',
+      `/audience/sessions/${SESSION}?state=receiving`,
+      'The query parameter "state" must be one of queued, sending, retrying, held, confirming, delivered, failed.'
+    ],
+    [
+      'GET',
+      '/audience/sessions?limit=1&limit=2',
+      'The query parameter "limit" must be given once.'
+    ],
+    [
+      'POST',
+      `/audience/sessions/${SESSION}/retry?channels=tiktok`,
+      'The query parameter "channels" names "tiktok" that is not configured here.'
+    ]
+  ] as const
+  for (const [method, path, problem] of wrong) {
+    const { status, body } = await call(service, method, path)
+    t.same([status, body], [400, { success: false, errors: [`${PAYLOAD} ${problem}`] }], path)
+  }
+})
+
+test('failed deliveries are started anew when asked for', async (t) => {
+  const { service, facebook, uploads } = await withFacebook(t)
+  const retry = (query = '') =>
+    call(service, 'POST', `/audience/sessions/${SESSION}/retry${query}`, {
+      'content-type': 'application/json'
+    })
+  t.equal((await retry()).status, 404)
+  facebook.failNext({ times: 1, path: '/users', answer: REFUSED })
+  t.equal((await service.post(form(), '?sync=true')).status, 400)
+  const retried = await retry('?channels=facebook')
+  t.same([retried.status, retried.body], [200, { success: true, retried: 1, expired: 0 }])
+  t.match(await service.settled(SESSION), {
+    state: 'delivered',
+    destinations: [{ attempts: 1, lastError: null, users: { sent: 1 } }]
+  })
+  t.equal(uploads(), 2)
+  t.same((await retry()).body, { success: true, retried: 0, expired: 0 })
+  const other = await service.get(`/audience/sessions/${SESSION}/retry`)
+  t.same([other.status, other.headers.get('allow')], [405, 'POST'])
+})
+
+test('what failed too long ago has to be uploaded again', async (t) => {
+  const { service, facebook } = await withFacebook(t, { AUDIENCE_RETENTION_DAYS: '0' })
+  facebook.failNext({ times: 1, path: '/users', answer: REFUSED })
+  t.equal((await service.post(form(), '?sync=true')).status, 400)
+  await service.app.store.sweep(Date.now() + 60_000)
+  const { status, body } = await call(service, 'POST', `/audience/sessions/${SESSION}/retry`)
+  t.same(
+    [status, body],
+    [
+      409,
+      {
+        success: false,
+        errors: [
+          'The users of the failed deliveries (1) are not kept any more. Please send the upload again.'
+        ]
+      }
+    ]
+  )
 })
 
 test('sequences count from one, or from zero once a zero was seen', async (t) => {
@@ -178,7 +368,7 @@ test('sent again, an upload gets to where it has not been or has failed', async 
   const { service, facebook } = await withFacebook(t)
   const second = await providers.find(({ name }) => name === 'klaviyo')!.sandbox()
   t.teardown(() => second.close())
-  facebook.failNext({ times: 1, error: 'expired_token' })
+  facebook.failNext({ times: 1, path: '/users', answer: REFUSED })
   const failed = await service.post(form(), '?sync=true')
   t.equal(failed.status, 400)
   const again = await service.post(form(), '?sync=true')
