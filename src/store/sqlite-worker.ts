@@ -57,8 +57,9 @@ export function serve(port: MessagePort, options: ThreadOptions): void {
 
   async function ensureOpen(): Promise<Opened> {
     if (opened?.file.isLost() === true) {
-      opened.file.close()
+      const { file } = opened
       opened = undefined
+      file.close()
     }
     opened ??= await open({ ...options, mustExist })
     mustExist = true
