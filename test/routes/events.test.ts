@@ -12,7 +12,12 @@ import { loadConfig } from '../../src/config.ts'
 import eventRoutes, { type EventsOptions } from '../../src/routes/events.ts'
 import { createSessionFeed } from '../../src/routes/session-feed.ts'
 import { openStorage } from '../../src/store/open.ts'
-import type { NewUpload, SessionChanges, Store } from '../../src/store/store.ts'
+import {
+  type NewUpload,
+  type SessionChanges,
+  type Store,
+  StoreError
+} from '../../src/store/store.ts'
 import { BATCH, form, startService } from '../support/service.ts'
 
 const SESSION = BATCH.sessionId
@@ -269,7 +274,7 @@ test('a reader that takes nothing is cut', async (t) => {
   t.pass('its connection was closed')
 })
 
-test('a session is looked at once, however many follow it', async (t) => {
+test('a session is looked at once, however many follow it and whatever befalls the store', async (t) => {
   const store = await openStore(t)
   await store.accept(UPLOAD, Buffer.from('sealed'), [])
   const looks: number[] = []
@@ -280,6 +285,7 @@ test('a session is looked at once, however many follow it', async (t) => {
         looks.push(revision)
         looked.resolve()
         looked = Promise.withResolvers<void>()
+        if (looks.length === 1) return Promise.reject(new StoreError('away'))
         return store.changesSince(owner, sessionId, revision)
       }
     },
