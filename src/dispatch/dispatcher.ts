@@ -222,7 +222,7 @@ const POLLS_PER_ACCOUNT = 64
 /** Turns of accounts that are not configured here are looked at and put off. */
 const UNKNOWN_ROOM = 8
 
-/** How many more turns of a kind an account can be given by a queue that others share. */
+/** How many turns of a kind an account can have under way here, from a queue that others share. */
 function room(
   destinations: readonly Destination[],
   { kind, account: key }: Pick<Turn, 'kind' | 'account'>
@@ -231,9 +231,7 @@ function room(
     ({ provider, accountId }) => accountKey({ provider: provider.name, accountId }) === key
   )
   if (found === undefined) return UNKNOWN_ROOM
-  if (kind === 'confirm') return POLLS_PER_ACCOUNT
-  const { concurrency, size, pending } = found.account.slots
-  return Math.max(0, concurrency - size - pending)
+  return kind === 'confirm' ? POLLS_PER_ACCOUNT : found.account.slots.concurrency
 }
 
 /** Waits for the work, but no longer than this. */

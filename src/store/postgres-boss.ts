@@ -7,6 +7,8 @@ import type { StoreLog } from './storage.ts'
 /** pg-boss keeps its tables apart from ours. */
 const SCHEMA = 'audience_queue'
 export const QUEUE = 'audience-turns'
+/** Never two of a key at once, and what failed goes first. */
+const POLICY = 'key_strict_fifo'
 
 /** An instance that says nothing for so long has lost its turns. */
 export const CLAIM_SECONDS = 15
@@ -45,16 +47,39 @@ export async function startBoss(db: Db, log: StoreLog): Promise<PgBoss> {
   })
   boss.on('warning', ({ message }) => log.warn({ reason: message }, 'the queue needs attention'))
   await boss.start()
-  await boss.createQueue(QUEUE, { ...OPTIONS, policy: 'key_strict_fifo' })
+  await boss.createQueue(QUEUE, { ...OPTIONS, policy: POLICY })
   await boss.updateQueue(QUEUE, OPTIONS)
   // Now it knows the queue, and need not look for it in the middle of somebody's transaction.
   await boss.insert(QUEUE, [])
   return boss
 }
 
-/** Adds turns in the caller's transaction. */
+/**
+ * Makes sure, in the caller's transaction, that the turns will be had. A segment needs no more than
+ * one that waits, however many deliveries it has: who finished one asks for the next. That keeps
+ * the queue short, of which pg-boss reads all to find the next.
+ */
 export async function enqueue(boss: PgBoss, sql: Sql, turns: readonly Turn[]): Promise<void> {
-  if (turns.length > 0) await boss.insert(QUEUE, turns.map(toJob), { db: within(sql) })
+  // The first ones count.
+  const wanted = new Map(turns.toReversed().map((turn) => [keyOf(turn), turn]))
+  for (const key of await keptWaiting(sql, [...wanted.keys()])) wanted.delete(key)
+  const jobs = [...wanted.values()].map(toJob)
+  if (jobs.length > 0) await boss.insert(QUEUE, jobs, { db: within(sql) })
+}
+
+/**
+ * Those keys that have a turn which waits, and goes on waiting until the transaction ends: who has
+ * it then finds what the transaction wrote.
+ */
+async function keptWaiting(sql: Sql, keys: readonly string[]): Promise<readonly string[]> {
+  const rows = await sql.run(
+    `SELECT singleton_key AS key FROM ${SCHEMA}.job
+     WHERE name = '${QUEUE}' AND singleton_key = ANY (CAST(?1 AS text[]))
+       AND state < 'active' AND NOT blocked AND policy = '${POLICY}'
+     FOR SHARE`,
+    [arrayOf(keys)]
+  )
+  return rows.map(({ key }) => String(key))
 }
 
 function toJob(turn: Turn): JobInsert<Turn> {
@@ -86,9 +111,13 @@ export function within(sql: Sql): Db {
 function toSqlValue(value: unknown): SqlValue {
   if (typeof value === 'string') return value
   if (value === null || value === undefined) return null
-  if (Array.isArray(value)) return `{${value.map((item) => JSON.stringify(item)).join()}}`
+  if (Array.isArray(value)) return arrayOf(value)
   throw new TypeError('pg-boss gave a value of another kind')
 }
+
+/** As PostgreSQL writes an array of texts. */
+const arrayOf = (items: readonly unknown[]) =>
+  `{${items.map((item) => JSON.stringify(item)).join()}}`
 
 /** Ids of jobs that a command did not leave alone. pg-boss tells them, but its types do not. */
 export function affectedIds(response: CommandResponse): ReadonlySet<unknown> {
@@ -96,15 +125,15 @@ export function affectedIds(response: CommandResponse): ReadonlySet<unknown> {
 }
 
 /**
- * How many turns there are of each key, those under way included.
+ * Keys of which there is a turn, those under way included.
  * The columns are public: https://timgit.github.io/pg-boss/#/./sql
  */
-export async function turnsByKey(sql: Sql): Promise<Map<string, number>> {
+export async function knownKeys(sql: Sql): Promise<ReadonlySet<string>> {
   const rows = await sql.run(
-    `SELECT singleton_key AS key, count(*) AS turns FROM ${SCHEMA}.job
-     WHERE name = '${QUEUE}' AND state < 'completed' GROUP BY singleton_key`
+    `SELECT DISTINCT singleton_key AS key FROM ${SCHEMA}.job
+     WHERE name = '${QUEUE}' AND state < 'completed'`
   )
-  return new Map(rows.map(({ key, turns }) => [String(key), Number(turns)]))
+  return new Set(rows.map(({ key }) => String(key)))
 }
 
 /** Ids of an account's turns that wait for their time. */

@@ -77,7 +77,7 @@ export function createPostgresDatabase(pool: Pool): Database {
 
 async function transact<T>(pool: Pool, work: (sql: Sql) => Promise<T>): Promise<T> {
   const client = await connect(pool)
-  let broken = false
+  let isSound = true
   // It may break between two statements, when nobody waits for it.
   client.on('error', ignore)
   try {
@@ -88,10 +88,10 @@ async function transact<T>(pool: Pool, work: (sql: Sql) => Promise<T>): Promise<
     if (command !== 'COMMIT') throw new Error('a failed statement was passed over')
     return result
   } catch (error) {
-    broken = isLost(error) || !(await rollBack(client))
+    isSound = isOfStatement(error) && (await rollBack(client))
     throw error
   } finally {
-    client.release(broken)
+    client.release(!isSound)
     client.off('error', ignore)
   }
 }
@@ -154,9 +154,12 @@ function reasonOf(error: Error): string {
   return error.errors.map((one: unknown) => (one instanceof Error ? one.message : '')).join(', ')
 }
 
-/** The connection, rather than a statement, failed: it cannot even be rolled back. */
-function isLost(error: unknown): boolean {
-  return error instanceof StoreError && !(error.cause instanceof DatabaseError)
+/**
+ * Otherwise the connection is given up. It may be lost, or lead to a server that does not write any
+ * more because another one took its place.
+ */
+function isOfStatement(error: unknown): boolean {
+  return !(error instanceof StoreError) || isConflict(error)
 }
 
 function isConflict(error: unknown): boolean {

@@ -7,15 +7,16 @@ import {
   enqueue,
   groupOf,
   keyOf,
+  knownKeys,
   QUEUE,
   secondsUntil,
   sleepingTurns,
-  turnsByKey,
   within
 } from './postgres-boss.ts'
 import type { Queue, TakeTurn, Turn, TurnOutcome } from './queue.ts'
 import type { Database } from './sql.ts'
 import type { StoreLog } from './storage.ts'
+import type { Store } from './store.ts'
 
 const CLAIM_MS = CLAIM_SECONDS * 1_000
 const BEAT_MS = 4_000
@@ -50,13 +51,12 @@ interface Claim {
 export interface PostgresQueueOptions {
   readonly boss: PgBoss
   readonly database: Pick<Database, 'transaction'>
-  /** Turns of all deliveries that have not settled. */
-  readonly turns: () => Promise<readonly Turn[]>
+  readonly store: Pick<Store, 'turns' | 'work'>
   readonly log: StoreLog
 }
 
 /** Hands out turns that several instances share; pg-boss decides which of them gets one. */
-export function createPostgresQueue({ boss, database, turns, log }: PostgresQueueOptions): Queue {
+export function createPostgresQueue({ boss, database, store, log }: PostgresQueueOptions): Queue {
   const claims = new Map<string, Claim>()
   const running = new Set<Promise<void>>()
   /** A turn of each account and kind that was seen. */
@@ -95,18 +95,22 @@ export function createPostgresQueue({ boss, database, turns, log }: PostgresQueu
 
   /** Fetches a few turns of accounts that have room. An account not seen yet may get too many. */
   async function fetchSome(take: TakeTurn, room: Room): Promise<number> {
-    const rooms = new Map([...groups].map(([group, turn]) => [group, room(turn)]))
+    const rooms = new Map([...groups].map(([group, turn]) => [group, roomLeft(turn, room)]))
     const ignoreGroups = [...groups.keys()].filter((group) => (rooms.get(group) ?? 0) <= 0)
     const batchSize = Math.min(BATCH, ...[...rooms.values()].filter((places) => places > 0))
     const jobs = await boss.fetch<Turn>(QUEUE, { batchSize, ignoreGroups })
     for (const job of jobs) {
-      const group = groupOf(job.data)
-      const places = rooms.get(group) ?? room(job.data)
-      rooms.set(group, places - 1)
-      groups.set(group, job.data)
-      hold(job, places > 0 && !stopping.signal.aborted ? take : giveBackAtOnce)
+      groups.set(groupOf(job.data), job.data)
+      const isWanted = roomLeft(job.data, room) > 0 && !stopping.signal.aborted
+      hold(job, isWanted ? take : giveBackAtOnce)
     }
     return jobs.length
+  }
+
+  function roomLeft(turn: Turn, room: Room): number {
+    const group = groupOf(turn)
+    const held = [...claims.values()].filter(({ job }) => groupOf(job.data) === group)
+    return room(turn) - held.length
   }
 
   function hold(job: Job, take: TakeTurn): void {
@@ -132,7 +136,7 @@ export function createPostgresQueue({ boss, database, turns, log }: PostgresQueu
     const { signal } = claim.lapsing
     for (let failures = 1; !signal.aborted; failures += 1) {
       try {
-        if (outcome === 'done') await boss.complete(QUEUE, claim.job)
+        if (outcome === 'done') await finish(claim.job)
         else await giveBack(claim.job, claim.woken ? AT_ONCE : outcome)
         nudge()
         return
@@ -143,6 +147,15 @@ export function createPostgresQueue({ boss, database, turns, log }: PostgresQueu
         await sleep(backOffMs(failures), AbortSignal.any([signal, stopping.signal]))
       }
     }
+  }
+
+  /** Asks for the segment's next turn behind those that wait already. */
+  async function finish(job: Job): Promise<void> {
+    const hasMore = job.data.kind === 'send' && (await store.work(job.data)) !== undefined
+    await database.transaction(async (sql) => {
+      const finished = affectedIds(await boss.complete(QUEUE, job, null, { db: within(sql) }))
+      if (hasMore && finished.has(job.id)) await enqueue(boss, sql, [job.data])
+    })
   }
 
   async function giveBack(job: Job, { againAt }: { readonly againAt: number }): Promise<void> {
@@ -180,19 +193,20 @@ export function createPostgresQueue({ boss, database, turns, log }: PostgresQueu
 
   /** Adds turns that the store has and the queue has not, as after a restored backup. */
   async function compare(): Promise<void> {
-    const before = await database.transaction(turnsByKey)
-    const all = await turns()
+    const before = await database.transaction(knownKeys)
+    const all = await store.turns()
     await database.transaction(async (sql) => {
       // Other instances wait, and find nothing missing then.
       await sql.run(`SELECT pg_advisory_xact_lock(${COMPARE_LOCK})`)
-      const after = await turnsByKey(sql)
-      // A turn that came or went meanwhile was there before or is there after.
+      const after = await knownKeys(sql)
+      // What came or went meanwhile was there before or is there after.
       const missing = all.filter((turn) => {
-        const found = [takeOne(before, keyOf(turn)), takeOne(after, keyOf(turn))]
-        return !found.includes(true)
+        const key = keyOf(turn)
+        return !before.has(key) && !after.has(key)
       })
+      if (missing.length === 0) return
       await enqueue(boss, sql, missing)
-      if (missing.length > 0) log.warn({ turns: missing.length }, 'turns were missing in the queue')
+      log.warn({ deliveries: missing.length }, 'deliveries had no turn in the queue')
     })
     const dead = await database.transaction(deadTurns)
     if (dead.length > 0) await boss.retry(QUEUE, [...dead])
@@ -265,13 +279,6 @@ export function createPostgresQueue({ boss, database, turns, log }: PostgresQueu
 const AT_ONCE = { againAt: 0 }
 
 const giveBackAtOnce: TakeTurn = async () => AT_ONCE
-
-/** Takes one off the count, if there is any left. */
-function takeOne(counts: Map<string, number>, key: string): boolean {
-  const count = counts.get(key) ?? 0
-  counts.set(key, count - 1)
-  return count > 0
-}
 
 /** Tells once that the database is gone, and once that it is back. */
 function createOutage(log: StoreLog) {

@@ -41,7 +41,7 @@ export async function openPostgres(options: StorageOptions, log: StoreLog): Prom
     return {
       store,
       keys,
-      queue: createPostgresQueue({ boss, database: shared, turns: () => store.turns(), log }),
+      queue: createPostgresQueue({ boss, database: shared, store, log }),
       permits: createPostgresPermits(shared)
     }
   } catch (error) {

@@ -1,7 +1,7 @@
 /**
- * Something to be done next. `send`: the first waiting delivery of a segment; there are as many
- * turns as deliveries, so that a turn need not name its delivery and the order of deliveries alone
- * counts. `confirm`: look how far a platform is with what it took.
+ * Something to be done next. `send`: the first waiting delivery of a segment; each delivery makes a
+ * turn, but none names its delivery, so that the order of deliveries alone counts. `confirm`: look
+ * how far a platform is with what it took.
  */
 export type Turn =
   | {
@@ -38,7 +38,7 @@ export type TakeTurn = (turn: Turn, signal: AbortSignal) => Promise<TurnOutcome>
 export interface Queue {
   /**
    * Begins with what the store has.
-   * @param room how many more turns of a kind an account may be given here and now.
+   * @param room how many turns of a kind an account may have under way here at once.
    */
   start(take: TakeTurn, room: (turn: Pick<Turn, 'kind' | 'account'>) => number): Promise<void>
   /** The store has new turns. */
