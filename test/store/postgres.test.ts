@@ -583,6 +583,23 @@ test('a database that is gone for a while is waited for', async (t) => {
   t.same(log.warnings, ['the queue works again'])
 })
 
+test('a turn is let go while the database cannot be told of it', { skip: !IS_LONG }, async (t) => {
+  const { store, queue } = await open(t, await server.createDatabase())
+  await store.accept(upload(1), SEALED, [target('a')])
+  const { done, tick } = countdown(1)
+  let turns = 0
+  await queue.start(async (turn, signal) => {
+    turns += 1
+    if (turns > 1) return deliver({ store }, tick)(turn, signal)
+    await server.stop()
+    await once(signal, 'abort')
+    await server.start()
+    return 'done'
+  }, MUCH)
+  await done
+  t.equal(turns, 2)
+})
+
 test('what lies on the disk tells nobody’s name, address or number', async (t) => {
   const url = await server.createDatabase()
   const { store } = await open(t, url)
