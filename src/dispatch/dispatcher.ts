@@ -69,6 +69,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
   })
   const stopping = new AbortController()
   const aborting = new AbortController()
+  const startedAt = clock.now()
   /** Turns under way. */
   const taken = new Set<object>()
 
@@ -109,27 +110,41 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     onChange: (delivery) => waits.changed(delivery)
   })
 
-  function withDestination(delivery: Delivery): WithDestination | undefined {
-    const destination = destinations.find(
-      ({ provider, tag, accountId }) =>
-        provider.name === delivery.provider &&
-        tag === delivery.tag &&
-        accountId === delivery.accountId
+  /** The tag's own; its account may have become another one since the delivery was accepted. */
+  function tagOf(delivery: Delivery): Destination | undefined {
+    return destinations.find(
+      ({ provider, tag }) => provider.name === delivery.provider && tag === delivery.tag
     )
-    return destination === undefined ? undefined : { destination, delivery }
+  }
+
+  function withDestination(delivery: Delivery): WithDestination | undefined {
+    const destination = tagOf(delivery)
+    return destination?.accountId === delivery.accountId ? { destination, delivery } : undefined
   }
 
   async function take(turn: Turn, claim: AbortSignal): Promise<TurnOutcome> {
     const work = await store.work(turn)
     if (work === undefined) return 'done'
-    const found = withDestination(work.delivery)
-    if (found === undefined) return waitForTag(work.delivery)
-    const job = toJob(work.upload, found)
+    const { delivery, upload } = work
+    const destination = tagOf(delivery)
+    if (destination === undefined) return waitForTag(delivery)
+    const job = toJob(upload, { destination, delivery })
     const signal = AbortSignal.any([claim, aborting.signal])
     if (turn.kind === 'confirm') return runner.confirm(job, signal)
-    const outcome = await found.destination.account.slots.add(() => runner.deliver(job, signal))
+    if (destination.accountId !== delivery.accountId) return move(job)
+    const outcome = await destination.account.slots.add(() => runner.deliver(job, signal))
     if (job.delivery.state === 'confirming') queue.push([confirmTurn(job.delivery)])
     return outcome
+  }
+
+  /**
+   * The tag stands for another account here. Of two instances the one that was started later knows
+   * the newer configuration.
+   */
+  async function move({ delivery, destination }: Job): Promise<TurnOutcome> {
+    if (delivery.targetedAt >= startedAt) return waitForTag(delivery)
+    queue.push(await store.moveDelivery(delivery.id, destination.accountId, clock.now()))
+    return 'done'
   }
 
   async function waitForTag(delivery: Delivery): Promise<TurnOutcome> {

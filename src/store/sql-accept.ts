@@ -136,7 +136,8 @@ async function deliver(
 ): Promise<Outcome> {
   const before = had.find(({ provider, tag }) => provider === target.provider && tag === target.tag)
   if (before === undefined) {
-    const fresh = { ...target, ...FRESH, id: randomUUID(), uploadId, sequence, queuedAt: now }
+    const times = { queuedAt: now, targetedAt: now }
+    const fresh = { ...target, ...FRESH, ...times, id: randomUUID(), uploadId, sequence }
     const delivery = await addDelivery(transaction, record, fresh)
     await transaction.sql.run('UPDATE uploads SET settled_at = NULL WHERE id = ?1', [uploadId])
     return { delivery, runs: true }

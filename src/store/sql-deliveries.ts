@@ -123,6 +123,30 @@ export async function startAnew(
   return started
 }
 
+export async function moveDelivery(
+  transaction: Transaction,
+  id: string,
+  accountId: string,
+  now: number
+): Promise<readonly Turn[]> {
+  const { sql } = transaction
+  const record = await lockSessionOf(transaction, id)
+  return inSession(transaction, record, now, async () => {
+    const [before] = await deliveries(transaction, [id])
+    if (before === undefined || !isWaiting(before)) return []
+    const moved = { ...before, accountId, targetedAt: now }
+    await sql.run('UPDATE deliveries SET account = ?2, lock = ?3 WHERE id = ?1', [
+      id,
+      accountKey(moved),
+      segmentLock(moved)
+    ])
+    const turn = turnOf(await putDelivery(transaction, record, moved, { ...FRESH, queuedAt: now }))
+    const made = turn === undefined ? [] : [turn]
+    await transaction.enqueue(made)
+    return made
+  })
+}
+
 export async function changeDelivery(
   transaction: Transaction,
   id: string,

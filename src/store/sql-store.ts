@@ -12,6 +12,7 @@ import {
 import {
   changeDelivery,
   deliveries,
+  moveDelivery,
   sealedUsers,
   setReport,
   startable,
@@ -65,6 +66,7 @@ export function createSqlStore(database: Database, options: SqlStoreOptions): St
     sealedUsers: inTransaction(sealedUsers),
     deliveries: inTransaction(deliveries),
     changeDelivery: inTransaction(changeDelivery),
+    moveDelivery: inTransaction(moveDelivery),
     setReport: inTransaction(setReport),
     session: inTransaction(session),
     sessions: inTransaction(sessions),

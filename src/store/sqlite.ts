@@ -31,6 +31,7 @@ export async function openSqlite(options: SqliteOptions): Promise<Store> {
     sealedUsers: call('sealedUsers'),
     deliveries: call('deliveries'),
     changeDelivery: call('changeDelivery'),
+    moveDelivery: call('moveDelivery'),
     setReport: call('setReport'),
     session: call('session'),
     sessions: call('sessions'),

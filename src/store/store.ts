@@ -77,6 +77,8 @@ export interface Delivery extends Target {
   readonly nextAttemptAt: number | undefined
   /** When it was accepted, or started anew after it had failed. */
   readonly queuedAt: number
+  /** Since when it goes to this account of its tag. */
+  readonly targetedAt: number
   /** When it is given up; known once something failed. */
   readonly giveUpAt: number | undefined
   readonly segmentId: string | undefined
@@ -307,6 +309,11 @@ export interface Store {
    * told about is noted in the same step.
    */
   changeDelivery(id: string, change: DeliveryChange, now: number): Promise<Delivery>
+  /**
+   * Starts a delivery from its beginning at another account, which its tag stands for by now. It
+   * keeps its position among all deliveries. Returns the turns that this makes.
+   */
+  moveDelivery(id: string, accountId: string, now: number): Promise<readonly Turn[]>
   setReport(uploadId: string, report: FieldReport): Promise<void>
 
   session(owner: string, sessionId: number): Promise<Session | undefined>

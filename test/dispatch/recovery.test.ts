@@ -53,6 +53,11 @@ test('an expired token holds its account until a check succeeds, and nothing fai
   t.equal(second.status, 400, 'a later caller hears of it at once')
   t.match(second.body, { errors: [/^facebook\/default: .*token.* \(190\/463\); retried until /] })
   t.equal(facebook.requests.length, calls, 'and the platform is not asked again')
+  t.match((await service.get('/providers')).body, {
+    providers: [
+      { account: { status: 'held', since: String, until: String, error: { code: 'auth' } } }
+    ]
+  })
   t.match(await reaches(service, 2, 'held'), {
     state: 'sending',
     destinations: [{ deliveries: { held: 1 }, attempts: 0, lastError: { code: 'auth' } }]
@@ -64,6 +69,9 @@ test('an expired token holds its account until a check succeeds, and nothing fai
   facebook.configure(WORKING)
   while ((await service.app.store.backlog()).deliveries > 0) clock.advance(60_000)
   t.match(await reaches(service, 1, 'delivered'), { destinations: [{ lastError: null }] })
+  t.match((await service.get('/providers')).body, {
+    providers: [{ account: { status: 'open', since: null, until: null, error: null } }]
+  })
   await reaches(service, 2, 'delivered')
   t.same(members(facebook), [
     ['blotout_Audience_1', 1],
@@ -219,4 +227,28 @@ test('a tag that is not configured any more is waited for, for a day', async (t)
       }
     ]
   })
+})
+
+test('a tag that stands for another account after a restart brings it everything', async (t) => {
+  const facebook = await facebookSandbox(t)
+  const folder = temporaryFolder(t)
+  const wrong = { 'facebook/eu-shop': { ...facebook.variables, adAccountId: '4242' } }
+  const service = await startService(t, { tags: wrong, folder, clock: steppedClock() })
+  for (const session of [1, 2]) await service.post(upload(session, 'VIP'))
+  t.match(await reaches(service, 1, 'held'), {
+    destinations: [
+      { lastError: { code: 'permission', message: /^ad account 4242 does not exist/ } }
+    ]
+  })
+  await service.app.close()
+
+  const tags = { 'facebook/eu-shop': facebook.variables }
+  const renewed = await startService(t, { tags, folder })
+  for (const session of [1, 2]) {
+    t.match(await renewed.settled(session), {
+      state: 'delivered',
+      destinations: [{ attempts: 1, lastError: null }]
+    })
+  }
+  t.same(members(facebook), [['blotout_VIP', 1]])
 })

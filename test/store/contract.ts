@@ -141,6 +141,7 @@ export function storeContract(name: string, openStores: OpenStores): void {
       preparingIn: undefined,
       nextAttemptAt: undefined,
       queuedAt: T0,
+      targetedAt: T0,
       giveUpAt: undefined,
       segmentId: undefined,
       resolvedAnew: false,
@@ -590,6 +591,38 @@ export function storeContract(name: string, openStores: OpenStores): void {
       expired: 5,
       turns: []
     })
+  })
+
+  test(`${name}: a delivery moves to another account from its beginning, in its place`, async (t) => {
+    const store = await openStore(t)
+    const first = await store.accept(upload({ sequence: 1 }), sealed(), [EU])
+    const moving = only(first.deliveries)
+    await store.changeDelivery(
+      moving.id,
+      { state: 'retrying', attempts: 3, acknowledgedBodies: 2, segmentId: 's', giveUpAt: T0 },
+      T0
+    )
+    const elsewhere = { ...EU, accountId: 'other' }
+    await store.accept(upload({ sequence: 2 }), sealed(), [elsewhere])
+    const now = T0 + HOUR_MS
+    const turns = await store.moveDelivery(moving.id, 'other', now)
+    t.strictSame(turns, [
+      { kind: 'send', lock: '["facebook","other","blotout_VIP"]', account: 'facebook/other' }
+    ])
+    const moved = only(await store.deliveries([moving.id]))
+    t.strictSame(moved, {
+      ...moving,
+      accountId: 'other',
+      queuedAt: now,
+      targetedAt: now,
+      revision: moved.revision
+    })
+    t.ok(moved.revision > moving.revision)
+    const next = await store.work(only(turns))
+    t.equal(next?.delivery.id, moving.id, 'what was accepted earlier still goes first')
+    t.equal(await store.work(only(first.turns)), undefined, 'nothing is left at the old account')
+    await settle(store, moving.id, 'delivered')
+    t.strictSame(await store.moveDelivery(moving.id, 'third', now), [])
   })
 
   test(`${name}: webhooks are told what settles, once for each endpoint`, async (t) => {
