@@ -286,11 +286,13 @@ function readApiKeys(settings: Settings, problems: string[]): ApiKey[] {
 /** Whole groups of four, the last one filled up. */
 const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/
 
+function isEncryptionKey(key: string): boolean {
+  return BASE64.test(key) && Buffer.from(key, 'base64').length === KEY_BYTES
+}
+
 function readEncryptionKeys(settings: Settings, problems: string[]): Uint8Array[] {
   const keys = list(settings.AUDIENCE_ENCRYPTION_KEY)
-  const isRight = (key: string) =>
-    BASE64.test(key) && Buffer.from(key, 'base64').length === KEY_BYTES
-  if (!keys.every(isRight)) {
+  if (!keys.every(isEncryptionKey)) {
     problems.push(`AUDIENCE_ENCRYPTION_KEY: each key must be ${KEY_BYTES} bytes in base64`)
   }
   if (keys.length === 0 && settings.DATABASE_URL.startsWith('postgres')) {

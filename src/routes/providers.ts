@@ -3,6 +3,7 @@ import { Type } from 'typebox'
 import type { CheckProblem } from '../../providers/provider.ts'
 import type { Destination } from '../dispatch/destination.ts'
 import { toLastError } from '../dispatch/retry.ts'
+import { type AccountState, accountKey, OPEN_ACCOUNT } from '../store/store.ts'
 import { readBoolean } from './upload-request.ts'
 
 const Query = Type.Object({ check: Type.Optional(Type.String()) })
@@ -17,7 +18,7 @@ const CACHED_MS = 60_000
 
 /** `GET /providers`: what is configured, and with `check=true` whether it works. */
 const routes: FastifyPluginAsyncTypebox = async (app) => {
-  const { dispatcher } = app
+  const { dispatcher, store } = app
   const cache = new Map<
     Destination,
     { readonly until: number; readonly result: Promise<CheckResult> }
@@ -40,9 +41,11 @@ const routes: FastifyPluginAsyncTypebox = async (app) => {
 
   app.get('/providers', { schema: { querystring: Query } }, async (request) => {
     const withCheck = readBoolean('check', request.query.check)
+    const accounts = await store.accounts()
     const providers = await Promise.all(
       dispatcher.destinations.map(async (destination) => ({
         ...describe(destination),
+        account: describeAccount(accounts[keyOf(destination)] ?? OPEN_ACCOUNT),
         ...(withCheck && { check: await check(destination) })
       }))
     )
@@ -62,6 +65,22 @@ const routes: FastifyPluginAsyncTypebox = async (app) => {
 }
 
 export default routes
+
+const keyOf = ({ provider, accountId }: Destination) =>
+  accountKey({ provider: provider.name, accountId })
+
+const isoTime = (ms: number | undefined) => (ms === undefined ? null : new Date(ms).toISOString())
+
+/** Whether the service sends to the account now, and if not, why and until when. */
+function describeAccount({ status, until, since, error }: AccountState) {
+  const isOpen = status === 'open'
+  return {
+    status,
+    since: isoTime(since),
+    until: isOpen ? null : isoTime(until),
+    error: isOpen ? null : (error ?? null)
+  }
+}
 
 /** Everything that may be known of a tag; its variables may not. */
 function describe({ provider, tag, accountId, variables }: Destination) {
