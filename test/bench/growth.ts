@@ -76,6 +76,7 @@ const service = spawn(process.execPath, [join(import.meta.dirname, '../../src/ma
     FACEBOOK_BASE_URL: platform.url
   }
 })
+process.once('exit', () => service.kill('SIGKILL'))
 const serviceUrl = await listening(service.stdout)
 
 /** The address in the service's log, which is read on and thrown away afterwards. */
@@ -127,8 +128,9 @@ async function post(sequence: number): Promise<void> {
 
 async function delivered(): Promise<number> {
   const answer = await fetch(`${serviceUrl}/audience/sessions/1`)
-  const { destinations } = (await answer.json()) as {
-    destinations: { deliveries: { delivered: number; failed: number } }[]
+  // Until the first batch is accepted there is no session.
+  const { destinations = [] } = (await answer.json()) as {
+    destinations?: { deliveries: { delivered: number; failed: number } }[]
   }
   const { delivered: done = 0, failed = 0 } = destinations[0]?.deliveries ?? {}
   if (failed > 0) throw new Error('a delivery failed')
