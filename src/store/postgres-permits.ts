@@ -12,6 +12,9 @@ const LOCK_CLASS = 7_120_332
  */
 const MARGIN_MS = 50
 
+/** Who waits for longer asks again meanwhile. */
+const LONGEST_WAIT_MS = 5_000
+
 /** Those who wait for others' calls to end ask again after about this long. */
 const ASK_AGAIN_MS = 50
 
@@ -71,6 +74,8 @@ async function look(
       'CAST(time.now AS bigint) AS now',
       `(SELECT count(*) FROM calls WHERE account = ?1 AND ended = 0
         AND started_at > time.now - CAST(?2 AS bigint)) AS under_way`,
+      // A wait that the platform asked for, whichever instance it told so.
+      `(SELECT until FROM accounts WHERE name = ?1 AND status = 'paused') AS paused_until`,
       ...firsts
     ].join()}
     FROM (SELECT 1000 * extract(epoch FROM clock_timestamp()) AS now) AS time`,
@@ -82,7 +87,9 @@ async function look(
     return typeof first === 'number' ? first + perMs + MARGIN_MS - now : 0
   })
   const isFull = Number(row?.['under_way']) >= inFlight
-  const waitMs = Math.max(0, isFull ? ASK_AGAIN_MS : 0, ...waits)
+  // By the clock of those who wrote it.
+  const pausedMs = Math.min(LONGEST_WAIT_MS, Number(row?.['paused_until'] ?? 0) - Date.now())
+  const waitMs = Math.max(0, isFull ? ASK_AGAIN_MS : 0, pausedMs, ...waits)
   return { now, waitMs: waitMs === 0 ? 0 : jittered(waitMs) }
 }
 

@@ -12,6 +12,7 @@ import type { Queue, TakeTurn } from '../../src/store/queue.ts'
 import { seal } from '../../src/store/sealing.ts'
 import {
   type NewUpload,
+  OPEN_ACCOUNT,
   type Store,
   StoreError,
   type StoreOptions,
@@ -489,6 +490,19 @@ test('limits of an account hold over two instances', async (t) => {
     t.ok(Math.min(...gaps) >= perMs, `${requests} in ${Math.min(...gaps)} ms`)
   }
   t.ok(Math.max(...most) <= limits.inFlight)
+})
+
+test('a wait that one instance was told of holds for the permits of all', async (t) => {
+  const url = await server.createDatabase()
+  const [one, other] = [await open(t, url), await open(t, url)]
+  const limits = { inFlight: 4, rates: [], endsWithinMs: 60_000 }
+  const until = Date.now() + 3_600_000
+  await one.store.setAccount('facebook/1', { ...OPEN_ACCOUNT, status: 'paused', until }, Date.now())
+  const paused = await other.permits.take('facebook/1', limits)
+  t.ok('waitMs' in paused && paused.waitMs >= 5_000, 'it may ask again later')
+  t.match(await other.permits.take('facebook/2', limits), { id: String })
+  await one.store.setAccount('facebook/1', { ...OPEN_ACCOUNT, status: 'paused', until: 1 }, 1)
+  t.match(await other.permits.take('facebook/1', limits), { id: String })
 })
 
 test('a call that nobody ended has ended after its time', async (t) => {
