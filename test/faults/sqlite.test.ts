@@ -89,6 +89,7 @@ for (const [name, make] of Object.entries(DISKS)) {
       const { facebook } = await startPlatforms(t)
       const service = launchService(t, {
         sandboxes: [facebook],
+        isBare: true,
         env: { DATABASE_URL: `sqlite:${join(disk.folder, 'audience.db')}` }
       })
       const url = await service.listening()
@@ -96,7 +97,7 @@ for (const [name, make] of Object.entries(DISKS)) {
       const busy = { answer: { status: 429, body: '' } }
       facebook.configure({ failing: { share: 1, faults: [busy], seed: 1 } })
       disk.fill(service)
-      const stream = keepSending(url, { users: 500 })
+      const stream = keepSending(t, url, { users: 500 })
       await eventually(() =>
         stream.batches.filter(({ answers }) => answers.includes(503)).length > 10 ? true : undefined
       )
@@ -134,7 +135,7 @@ test(
     facebook.configure({ failing: { share: 0.3, faults: [{ hang: true }], seed: 1 } })
     const service = launchService(t, { sandboxes: [facebook], env })
     const url = await service.listening()
-    const stream = keepSending(url)
+    const stream = keepSending(t, url)
     await eventually(() => (accepted(stream) > 20 ? true : undefined))
 
     service.signal('SIGTERM')

@@ -7,6 +7,11 @@ export interface CommandOptions {
   readonly args?: readonly string[]
   /** The whole environment of the process. */
   readonly env?: Readonly<Record<string, string>>
+  /**
+   * Without what tap puts into every process: that ends it at signals which Node itself ignores, as
+   * the one for a file that may not grow.
+   */
+  readonly isBare?: boolean
   /** Where it runs; by default a folder without any configuration. */
   readonly cwd?: string
 }
@@ -27,8 +32,11 @@ export interface Command {
 
 /** Runs a file of ours as a process of its own; it is killed with the test. */
 export function startCommand(t: Test, file: string, options: CommandOptions = {}): Command {
-  const { args = [], env = {}, cwd = import.meta.dirname } = options
-  const child = spawn(process.execPath, [join(import.meta.dirname, '../..', file), ...args], {
+  const { args = [], env = {}, isBare = false, cwd = import.meta.dirname } = options
+  const [program, ...before]: readonly [string, ...string[]] = isBare
+    ? ['/usr/bin/env', '-u', 'NODE_OPTIONS', process.execPath]
+    : [process.execPath]
+  const child = spawn(program, [...before, join(import.meta.dirname, '../..', file), ...args], {
     cwd,
     env,
     stdio: ['ignore', 'pipe', 'pipe']

@@ -1,5 +1,6 @@
 import { hash } from 'node:crypto'
 import { setTimeout as pause } from 'node:timers/promises'
+import type { Test } from 'tap'
 import type { Sandbox } from '../../providers/sandbox.ts'
 import { eventually } from './processes.ts'
 import { form } from './service.ts'
@@ -91,10 +92,15 @@ export interface Stream {
   end(): Promise<void>
 }
 
-/** Sends batches of one session to Facebook, a few at a time, until told to end. */
-export function keepSending(url: string, { users = 2 }: { readonly users?: number } = {}): Stream {
+/** Sends batches of one session to Facebook, a few at a time, until told to end or the test does. */
+export function keepSending(
+  t: Test,
+  url: string,
+  { users = 2 }: { readonly users?: number } = {}
+): Stream {
   const batches: Batch[] = []
   const ending = new AbortController()
+  t.teardown(() => ending.abort())
   async function sendOnAndOn(): Promise<void> {
     while (!ending.signal.aborted) {
       const sequence = batches.length + 1
