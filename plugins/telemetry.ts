@@ -1,7 +1,6 @@
 import {
   type Attributes,
   type Context,
-  defaultTextMapGetter,
   ROOT_CONTEXT,
   type Span,
   SpanKind,
@@ -9,7 +8,7 @@ import {
   trace,
   type Tracer
 } from '@opentelemetry/api'
-import { hrTimeToMilliseconds, W3CTraceContextPropagator } from '@opentelemetry/core'
+import { hrTimeToMilliseconds } from '@opentelemetry/core'
 import {
   AlwaysOnSampler,
   type ReadableSpan,
@@ -18,6 +17,7 @@ import {
 } from '@opentelemetry/sdk-trace'
 import type { FastifyBaseLogger } from 'fastify'
 import fp from 'fastify-plugin'
+import { traceOf } from '../src/dispatch/tracing.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -30,8 +30,6 @@ declare module 'fastify' {
     describe(attributes: Attributes): void
   }
 }
-
-const propagator = new W3CTraceContextPropagator()
 
 const QUIET_ROUTES: ReadonlySet<string> = new Set(['/livez', '/readyz'])
 
@@ -87,7 +85,7 @@ export default fp(
     })
 
     app.addHook('onRequest', async (request) => {
-      const parent = propagator.extract(ROOT_CONTEXT, request.headers, defaultTextMapGetter)
+      const parent = traceOf(request.headers['traceparent'])
       const route = request.routeOptions.url ?? '(none)'
       const span = tracer.startSpan(
         `${request.method} ${route}`,

@@ -47,8 +47,8 @@ export function traceHeaders(context: Context): Record<string, string> {
   return headers
 }
 
-/** The trace that a `traceparent` header names. */
-export function traceOf(traceparent: string | undefined): Context {
+/** The trace that a `traceparent` header names, if any. */
+export function traceOf(traceparent: string | readonly string[] | undefined): Context {
   return propagator.extract(ROOT_CONTEXT, { traceparent }, defaultTextMapGetter)
 }
 
