@@ -16,17 +16,20 @@ export interface Workers {
 const MAX_THREADS = 4
 /** A body that is made to take more ends its thread, not the process. */
 const MAX_HEAP_MIB = 1024
-const READ_WITHIN_MS = 60_000
+/** How long a task may take, in milliseconds, with the time that it waits for a thread. */
+const WITHIN_MS = { read: 60_000, encode: 300_000 }
 
-/** Whether a task ended because it needed more memory or time than it may have. */
-export function isOutOfBounds(error: unknown): boolean {
-  if (!(error instanceof Error)) return false
-  return (
-    error.name === 'AbortError' || ('code' in error && error.code === 'ERR_WORKER_OUT_OF_MEMORY')
-  )
+/** Whether a task ended because it needed more memory than it may have. */
+export function isOutOfMemory(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'ERR_WORKER_OUT_OF_MEMORY'
 }
 
-export function createWorkers(): Workers {
+/** Whether a task ended because its time was over. */
+export function isOutOfTime(error: unknown): boolean {
+  return error instanceof Error && error.name === 'AbortError'
+}
+
+export function createWorkers(withinMs = WITHIN_MS): Workers {
   const threads = Math.min(MAX_THREADS, availableParallelism())
   const pool = new Piscina({
     filename: new URL('./worker.ts', import.meta.url).href,
@@ -39,8 +42,9 @@ export function createWorkers(): Workers {
     threads,
     ready: () => pool.run(undefined, { name: 'ready' }),
     read: (task) =>
-      pool.run(task, { name: 'readUsers', signal: AbortSignal.timeout(READ_WITHIN_MS) }),
-    encode: (task) => pool.run(task, { name: 'encodeUsers' }),
+      pool.run(task, { name: 'readUsers', signal: AbortSignal.timeout(withinMs.read) }),
+    encode: (task) =>
+      pool.run(task, { name: 'encodeUsers', signal: AbortSignal.timeout(withinMs.encode) }),
     close: () => pool.destroy()
   }
 }

@@ -7,9 +7,9 @@ import { segmentName } from '../audience/segment-name.ts'
 import type { Config } from '../config.ts'
 import type { Destination } from '../dispatch/destination.ts'
 import { uploadAttributes } from '../dispatch/job.ts'
-import { isOutOfBounds } from '../dispatch/workers.ts'
+import { isOutOfMemory, isOutOfTime } from '../dispatch/workers.ts'
 import { traceHeaders } from '../dispatch/tracing.ts'
-import { NoUsersError, PayloadError, TooLargeError } from '../errors.ts'
+import { NoUsersError, OverloadedError, PayloadError, TooLargeError } from '../errors.ts'
 import type { Target } from '../store/store.ts'
 import { syncAnswer } from './sync-answer.ts'
 import { readFields, readQuery, UploadQuery, type UploadQueryValues } from './upload-request.ts'
@@ -17,7 +17,7 @@ import { readFields, readQuery, UploadQuery, type UploadQueryValues } from './up
 /** Set aside for a body that does not tell its length. */
 const UNKNOWN_LENGTH_BYTES = 16 * 1024 * 1024
 
-const TOO_COSTLY = 'the field "users" takes more memory or time to read than there is'
+const TOO_COSTLY = 'the field "users" takes more memory to read than there is'
 
 /** `POST /audience`: takes one batch of customers for all platforms. */
 const routes: FastifyPluginAsyncTypebox<{ config: Config }> = async (app, { config }) => {
@@ -36,7 +36,9 @@ const routes: FastifyPluginAsyncTypebox<{ config: Config }> = async (app, { conf
     const read = await workers
       .read({ users, maxUsers, keys: app.sealingKeys })
       .catch((error: unknown) => {
-        throw isOutOfBounds(error) ? new TooLargeError(TOO_COSTLY) : error
+        if (isOutOfMemory(error)) throw new TooLargeError(TOO_COSTLY)
+        // Its time passes also while it waits for a thread that is free.
+        throw isOutOfTime(error) ? new OverloadedError() : error
       })
     if ('problem' in read) throw refusal(read, maxUsers)
     const segment = segmentName(name, {

@@ -4,6 +4,7 @@ import { setImmediate } from 'node:timers/promises'
 import { test, type Test } from 'tap'
 import { providers } from '../../providers/registry.ts'
 import { systemClock } from '../../src/dispatch/clock.ts'
+import type { Workers } from '../../src/dispatch/workers.ts'
 import { END, FORM_TYPE, part, postRaw } from '../support/multipart.ts'
 import { BATCH, form, startService } from '../support/service.ts'
 
@@ -115,19 +116,30 @@ test('a body of unknown length takes room only until it is accepted', async (t) 
   }
 })
 
-test('a list of users that takes too much memory to read ends no process', async (t) => {
-  const service = await startService(t, {
-    workers: (real) => ({
-      ...real,
-      read: () =>
-        Promise.reject(Object.assign(new Error('x'), { code: 'ERR_WORKER_OUT_OF_MEMORY' }))
-    })
+const failingReads = (error: Partial<NodeJS.ErrnoException>) => ({
+  workers: (real: Workers): Workers => ({
+    ...real,
+    async read() {
+      throw Object.assign(new Error('x'), error)
+    }
   })
+})
+
+test('users that could not be read in time may be sent again', async (t) => {
+  const service = await startService(t, failingReads({ name: 'AbortError' }))
+  const answer = await service.post(form())
+  t.equal(answer.status, 503)
+  t.same(answer.body, BUSY)
+  t.equal(answer.headers.get('retry-after'), '10')
+})
+
+test('a list of users that takes too much memory to read ends no process', async (t) => {
+  const service = await startService(t, failingReads({ code: 'ERR_WORKER_OUT_OF_MEMORY' }))
   const answer = await service.post(form())
   t.equal(answer.status, 413)
   t.same(answer.body, {
     success: false,
-    errors: ['Too large: the field "users" takes more memory or time to read than there is.']
+    errors: ['Too large: the field "users" takes more memory to read than there is.']
   })
 })
 
