@@ -1,4 +1,12 @@
-import { createCipheriv, createDecipheriv, hash, randomBytes } from 'node:crypto'
+import {
+  createCipheriv,
+  createDecipheriv,
+  createHmac,
+  hash,
+  hkdfSync,
+  type Hmac,
+  randomBytes
+} from 'node:crypto'
 import { constants, zstdCompressSync, zstdDecompressSync } from 'node:zlib'
 
 /** Keys of 32 bytes each: the first one seals, all of them open. */
@@ -25,6 +33,15 @@ export const KEY_BYTES = 32
 /** Names a key without telling it. */
 function keyId(key: Uint8Array): Buffer {
   return hash('sha256', key, 'buffer').subarray(0, KEY_ID_BYTES)
+}
+
+/**
+ * HMAC-SHA-256 under a key derived (HKDF, RFC 5869) from the one that seals: unlike with a plain
+ * hash, whoever reads the store cannot find out by guessing what was hashed.
+ */
+export function keyedHash([key]: KeyRing): Hmac {
+  const derived = hkdfSync('sha256', key, '', 'audience-api keyed hash', KEY_BYTES)
+  return createHmac('sha256', Buffer.from(derived))
 }
 
 /**

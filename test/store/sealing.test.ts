@@ -1,6 +1,14 @@
+import { createHmac } from 'node:crypto'
 import * as fc from 'fast-check'
 import { test } from 'tap'
-import { KEY_BYTES, open, seal, SealError } from '../../src/store/sealing.ts'
+import {
+  KEY_BYTES,
+  keyedHash,
+  type KeyRing,
+  open,
+  seal,
+  SealError
+} from '../../src/store/sealing.ts'
 
 const key = fc.uint8Array({ minLength: KEY_BYTES, maxLength: KEY_BYTES })
 const differentKeys = fc.uniqueArray(key, {
@@ -67,6 +75,17 @@ test('the same text is never sealed twice to the same bytes, and is compressed',
   t.notSame(one, other)
   t.ok(one.length < plain.length / 10)
   t.notOk(Buffer.from(one).includes('ada@example.com'))
+})
+
+test('a keyed hash depends on the key that seals, which does not show in it', async (t) => {
+  const [own, other] = [new Uint8Array(KEY_BYTES).fill(1), new Uint8Array(KEY_BYTES).fill(2)]
+  const hashed = (text: string, ...ring: KeyRing) => keyedHash(ring).update(text).digest('hex')
+  // As computed by OpenSSL's `kdf HKDF` and `dgst -mac HMAC`.
+  t.equal(hashed('ada', own), '55b5d0dfb2b5799b048e2d0c025690858c04385d4000c4e22565b331fa775fdd')
+  t.equal(hashed('ada', own, other), hashed('ada', own))
+  t.not(hashed('ada', other, own), hashed('ada', own))
+  t.not(hashed('bob', own), hashed('ada', own))
+  t.not(hashed('ada', own), createHmac('sha256', own).update('ada').digest('hex'))
 })
 
 test('errors tell what to look at, and nothing of the content', async (t) => {
