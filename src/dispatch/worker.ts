@@ -1,10 +1,9 @@
-import { hash } from 'node:crypto'
 import type { Audience, Encoding } from '../../providers/provider.ts'
 import { providers } from '../../providers/registry.ts'
 import { createMembers, type Members } from '../audience/members.ts'
 import { parseUsers, type UsersProblem } from '../audience/parse-users.ts'
 import { type FieldReport, fieldReport } from '../audience/report.ts'
-import { type KeyRing, open, seal, SealError } from '../store/sealing.ts'
+import { type KeyRing, keyedHash, open, seal, SealError } from '../store/sealing.ts'
 
 /** What runs in worker threads: everything that takes time in proportion to the number of users. */
 
@@ -18,6 +17,7 @@ export interface ReadTask {
 export type ReadOutcome =
   | {
       readonly count: number
+      /** Keyed hash of the users as sent. */
       readonly contentHash: string
       /** The users as sent, sealed under their hash. */
       readonly sealed: Uint8Array
@@ -29,7 +29,7 @@ export type ReadOutcome =
 export function readUsers({ users, maxUsers, keys }: ReadTask): ReadOutcome {
   const parsed = parseUsers(users, { maxUsers })
   if ('problem' in parsed) return parsed
-  const contentHash = hash('sha256', users)
+  const contentHash = keyedHash(keys).update(users).digest('hex')
   return {
     count: parsed.users.length,
     contentHash,
