@@ -7,7 +7,7 @@ import { ExpiredError, PreparationError, UnreadableError } from './retry.ts'
 import type { Workers } from './workers.ts'
 
 export interface EncodingsOptions {
-  readonly store: Store
+  readonly store: Pick<Store, 'sealedUsers' | 'setReport' | 'startable'>
   readonly workers: Workers
   readonly keys: KeyRing
   /** Those of the deliveries that this process can send. */
@@ -16,7 +16,8 @@ export interface EncodingsOptions {
 
 /**
  * The request bodies of deliveries. Those of one upload that start together are encoded together,
- * so that each value is normalised and hashed once for all of them.
+ * so that each value is normalised and hashed once for all of them. Where that ended a thread or
+ * the process, the delivery is encoded by itself from then on: others must not fail for it.
  */
 export interface Encodings {
   /**
@@ -36,6 +37,8 @@ type Encoded = Encoding | { readonly stack: string }
 export function createEncodings(options: EncodingsOptions): Encodings {
   const { store, workers, keys, withDestinations } = options
   const preparing = new PQueue({ concurrency: workers.threads })
+  /** While one of these is prepared, nothing else is. */
+  const preparingAlone = new PQueue({ concurrency: 1 })
   const kept = new Map<string, Encoded>()
   /** Uploads that are prepared right now. */
   const underWay = new Map<string, Promise<void>>()
@@ -62,10 +65,9 @@ export function createEncodings(options: EncodingsOptions): Encodings {
     const { upload, delivery } = job
     const sealed = await store.sealedUsers(upload.id)
     if (sealed === undefined) throw new ExpiredError()
-    const others = (await store.startable(upload.id)).filter(
-      ({ id }) => id !== delivery.id && !kept.has(id)
-    )
-    const targets = [job, ...withDestinations(others)]
+    const others = isSuspect(delivery) ? [] : await store.startable(upload.id)
+    const further = others.filter(({ id }) => id !== delivery.id && !kept.has(id))
+    const targets = [job, ...withDestinations(further)]
     await begin()
     const outcome = await workers
       .encode({
@@ -84,27 +86,37 @@ export function createEncodings(options: EncodingsOptions): Encodings {
       })
     if ('unreadable' in outcome) throw new UnreadableError(outcome.unreadable)
     if (upload.report === undefined) await store.setReport(upload.id, outcome.report)
-    const [own, ...further] = outcome.encodings
+    const [own, ...more] = outcome.encodings
     if (own === undefined) throw new Error('no encoding')
-    for (const [index, encoded] of further.entries()) {
+    for (const [index, encoded] of more.entries()) {
       const id = targets[index + 1]?.delivery.id
       if (id !== undefined) keep(id, encoded)
     }
     return own
   }
 
+  /** Lets what is under way end, and nothing else begin until it has ended itself. */
+  async function alone<T>(work: () => Promise<T>): Promise<T> {
+    preparing.pause()
+    try {
+      await preparing.onPendingZero()
+      return await work()
+    } finally {
+      preparing.start()
+    }
+  }
+
   async function prepare(job: Job, begin: () => Promise<void>): Promise<Encoded> {
     const id = job.upload.id
-    await underWay.get(id)
+    // Others wait for the same and may be first.
+    for (let other = underWay.get(id); other !== undefined; other = underWay.get(id)) await other
     const ready = kept.get(job.delivery.id)
     if (ready !== undefined) return ready
-    const work = preparing.add(() => encode(job, begin))
-    const ended = work.then(
-      () => undefined,
-      () => undefined
-    )
-    underWay.set(id, ended)
-    void ended.then(() => underWay.get(id) === ended && underWay.delete(id))
+    const work = endedProcess(job.delivery)
+      ? preparingAlone.add(() => alone(() => encode(job, begin)))
+      : preparing.add(() => encode(job, begin))
+    const ended = () => void underWay.delete(id)
+    underWay.set(id, work.then(ended, ended))
     const encoded = await work
     keep(job.delivery.id, encoded)
     return encoded
@@ -121,6 +133,12 @@ export function createEncodings(options: EncodingsOptions): Encodings {
     drop
   }
 }
+
+/** A process began to prepare it and did not come to an end with that. */
+const endedProcess = ({ preparingIn }: Delivery) => preparingIn !== undefined
+
+/** It may be what ended a thread or process. */
+const isSuspect = (delivery: Delivery) => delivery.crashes > 0 || endedProcess(delivery)
 
 function bytesOf(encoded: Encoded): number {
   if ('stack' in encoded) return 0

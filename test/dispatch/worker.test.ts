@@ -1,6 +1,20 @@
+import { hash } from 'node:crypto'
+import { setImmediate as turn } from 'node:timers/promises'
+import { ROOT_CONTEXT } from '@opentelemetry/api'
 import { test } from 'tap'
-import { encodeUsers, readUsers } from '../../src/dispatch/worker.ts'
+import { providers } from '../../providers/registry.ts'
+import { createMembers } from '../../src/audience/members.ts'
+import { fieldReport } from '../../src/audience/report.ts'
+import { createDestinations } from '../../src/dispatch/destination.ts'
+import { createEncodings } from '../../src/dispatch/encodings.ts'
+import type { Job } from '../../src/dispatch/job.ts'
+import { type EncodeOutcome, encodeUsers, readUsers } from '../../src/dispatch/worker.ts'
+import { createWorkers, isOutOfMemory, isOutOfTime } from '../../src/dispatch/workers.ts'
 import { seal } from '../../src/store/sealing.ts'
+import { FRESH } from '../../src/store/store.ts'
+import { EU, T0, upload as newUpload } from '../store/contract.ts'
+import { instantClock, steppedClock } from '../support/clock.ts'
+import { BATCH, form, startService } from '../support/service.ts'
 
 const bytes = (value: unknown) => new TextEncoder().encode(JSON.stringify(value))
 const keys = [new Uint8Array(32).fill(7)] as const
@@ -44,6 +58,32 @@ test('users are counted and sealed, and what is wrong with them is told', async 
   t.throws(() => encodeUsers(sealed({})))
 })
 
+test('the same users have the same hash, which only who has the key can compute', async (t) => {
+  const hashOf = (users: unknown, ...ring: [Uint8Array, ...Uint8Array[]]) => {
+    const read = readUsers({ users: bytes(users), maxUsers: 2, keys: ring })
+    return 'contentHash' in read ? read.contentHash : undefined
+  }
+  const [own] = keys
+  const jane = [{ email: 'jane@example.com' }]
+  t.equal(hashOf(jane, own), hashOf(jane, own))
+  t.not(hashOf(jane, own), hashOf([{ email: 'john@example.com' }], own))
+  t.not(hashOf(jane, own), hashOf(jane, new Uint8Array(32)))
+  t.not(hashOf(jane, own), hash('sha256', bytes(jane)))
+})
+
+test('a task whose time is over ends', async (t) => {
+  const workers = createWorkers({ read: 0, encode: 0 })
+  t.teardown(() => workers.close())
+  const outcomes = await Promise.allSettled([
+    workers.read({ users: bytes([{}]), maxUsers: 1, keys }),
+    workers.encode(sealed([{}]))
+  ])
+  for (const outcome of outcomes) {
+    const reason: unknown = outcome.status === 'rejected' ? outcome.reason : undefined
+    t.same([isOutOfTime(reason), isOutOfMemory(reason)], [true, false])
+  }
+})
+
 test('users that no key opens are told as that', async (t) => {
   const other = [new Uint8Array(32).fill(8)] as const
   t.same(encodeUsers({ ...sealed([{}]), keys: other }), {
@@ -53,3 +93,138 @@ test('users that no key opens are told as that', async (t) => {
     unreadable: 'the sealed bytes were changed'
   })
 })
+
+test('what ends a thread takes no other platform of its upload along', async (t) => {
+  const [facebook, klaviyo] = await Promise.all(
+    ['facebook', 'klaviyo'].map((name) => providers.find((one) => one.name === name)!.sandbox())
+  )
+  for (const sandbox of [facebook!, klaviyo!]) t.teardown(() => sandbox.close())
+  const clock = steppedClock()
+  const encoded: string[][] = []
+  const service = await startService(t, {
+    sandboxes: [facebook!, klaviyo!],
+    clock,
+    workers: (real) => ({
+      ...real,
+      encode(task) {
+        const names = task.targets.map(({ provider }) => provider)
+        encoded.push(names)
+        const isDeadly = names.includes('klaviyo') && task.targets[0]?.audience.sessionId === 2
+        return isDeadly ? Promise.reject(new Error('it died')) : real.encode(task)
+      }
+    })
+  })
+  const upload = (sessionId: number) =>
+    service.post(form({ name: `Audience ${sessionId}`, batch: { ...BATCH, sessionId } }))
+  const states = async (sessionId: number) => {
+    const { body } = await service.get(`/audience/sessions/${sessionId}`)
+    const { destinations } = body as { destinations: Record<string, unknown>[] }
+    return destinations.map(({ state }) => state)
+  }
+  const ENDED: readonly unknown[] = ['delivered', 'failed']
+  const ended = async (sessionId: number, index: number) => {
+    while (!ENDED.includes((await states(sessionId))[index])) clock.advance(10_000)
+    return states(sessionId)
+  }
+  // While its account waits, the deadly delivery is prepared only along with the other one.
+  klaviyo!.failNext({
+    times: 1,
+    answer: { status: 429, headers: { 'retry-after': '36000' }, body: { errors: [] } }
+  })
+  await upload(1)
+  while ((await states(1))[1] !== 'retrying') await turn()
+  encoded.length = 0
+  await upload(2)
+  t.same(await ended(2, 0), ['delivered', 'queued'])
+  t.same(encoded, [['facebook', 'klaviyo'], ['facebook']])
+
+  clock.advance(11 * 3_600_000)
+  t.same(await ended(2, 1), ['delivered', 'failed'])
+  t.same(encoded.slice(2), [['klaviyo'], ['klaviyo'], ['klaviyo']])
+})
+
+test('what may have ended the process is prepared while nothing else is', async (t) => {
+  const running = new Map<string, (outcome: EncodeOutcome) => void>()
+  const encodings = createEncodings({
+    store: {
+      sealedUsers: () => Promise.resolve(new Uint8Array()),
+      startable: () => Promise.resolve([]),
+      setReport: () => Promise.resolve()
+    },
+    workers: {
+      threads: 4,
+      ready: () => Promise.resolve(),
+      read: () => Promise.reject(new Error('nothing to read')),
+      encode({ contentHash }) {
+        const { promise, resolve } = Promise.withResolvers<EncodeOutcome>()
+        running.set(contentHash, resolve)
+        return promise
+      },
+      close: () => Promise.resolve()
+    },
+    keys,
+    withDestinations: () => []
+  })
+  const prepare = (name: string, preparingIn?: string) =>
+    encodings.of(jobOf(name, preparingIn), () => Promise.resolve())
+  const prepared = [
+    prepare('a'),
+    prepare('b'),
+    prepare('suspect', 'a process'),
+    prepare('another suspect', 'a process'),
+    prepare('c'),
+    prepare('d')
+  ]
+  const seen: string[][] = []
+  for (let left = prepared.length; left > 0;) {
+    await turn()
+    seen.push([...running.keys()])
+    const ending = [...running.values()]
+    left -= ending.length
+    running.clear()
+    for (const end of ending) end({ encodings: [ENCODED], report: fieldReport(createMembers([])) })
+  }
+  await Promise.all(prepared)
+  t.same(seen, [['a', 'b'], ['suspect'], ['c', 'd'], ['another suspect']])
+})
+
+const ENCODED = { bodies: [], leftOut: {}, notes: {}, hash: 'hash' }
+
+function jobOf(name: string, preparingIn: string | undefined): Job {
+  const provider = providers.find((one) => one.name === 'klaviyo')!
+  const variables = { apiKey: 'pk_test' }
+  const client = {
+    send: () => Promise.reject(new Error('nothing to send')),
+    close: () => Promise.resolve()
+  }
+  const [destination] = createDestinations([{ provider, tag: 'eu', variables, client }], {
+    clock: instantClock(),
+    permits: undefined,
+    callWithinMs: 1_000
+  })
+  const id = name
+  const times = { queuedAt: T0, targetedAt: T0 }
+  const upload = {
+    ...newUpload({ contentHash: name }),
+    id,
+    replacesSequence: false,
+    report: undefined
+  }
+  return {
+    destination: destination!,
+    upload,
+    audience,
+    parent: ROOT_CONTEXT,
+    delivery: {
+      ...EU,
+      ...FRESH,
+      ...times,
+      id,
+      preparingIn,
+      uploadId: id,
+      sequence: 1,
+      position: 1,
+      revision: 1
+    }
+  }
+}
