@@ -58,9 +58,11 @@ export function accountReleased(account: string): HookEvent {
   return { type: 'audience.account.released', data: accountOf(account) }
 }
 
+/** Reads an `accountKey` or a `tagKey`. */
 function accountOf(key: string) {
   const slash = key.indexOf('/')
-  return { provider: key.slice(0, slash), account: key.slice(slash + 1) }
+  const [account, tag] = key.slice(slash + 1).split(' ')
+  return { provider: key.slice(0, slash), account, ...(tag !== undefined && { tag }) }
 }
 
 function errorOf(error: LastError | undefined) {

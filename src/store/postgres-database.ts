@@ -36,6 +36,9 @@ export function createPool(url: string, connections: number): Pool {
   })
   // A connection that breaks while nobody uses it is replaced by the next that is needed.
   pool.on('error', ignore)
+  // It may also break between two statements, or after it was given back as broken: then nobody
+  // waits for it, and an error that nobody listens to would end the process.
+  pool.on('connect', (client) => client.on('error', ignore))
   return pool
 }
 
@@ -78,8 +81,6 @@ export function createPostgresDatabase(pool: Pool): Database {
 async function transact<T>(pool: Pool, work: (sql: Sql) => Promise<T>): Promise<T> {
   const client = await connect(pool)
   let isSound = true
-  // It may break between two statements, when nobody waits for it.
-  client.on('error', ignore)
   try {
     // What the locks of the store rely on, whatever the database's own default is.
     await query(client, 'BEGIN ISOLATION LEVEL READ COMMITTED')
@@ -92,7 +93,6 @@ async function transact<T>(pool: Pool, work: (sql: Sql) => Promise<T>): Promise<
     throw error
   } finally {
     client.release(!isSound)
-    client.off('error', ignore)
   }
 }
 

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util'
 import { accountHeld, accountReleased, addHooks } from './hook-messages.ts'
 import type { Transaction } from './rows.ts'
 import type { Row } from './sql.ts'
@@ -8,7 +9,12 @@ export async function segment({ sql }: Transaction, key: string): Promise<Segmen
   return row && { ...UNKNOWN_SEGMENT, ...readSegment(row) }
 }
 
-const UNKNOWN_SEGMENT: Segment = { id: undefined, createdAt: undefined, notes: undefined }
+const UNKNOWN_SEGMENT: Segment = {
+  id: undefined,
+  createdAt: undefined,
+  creatingSince: undefined,
+  notes: undefined
+}
 
 function readSegment({ data }: Row): Partial<Segment> {
   return JSON.parse(String(data))
@@ -59,25 +65,29 @@ export async function setAccount(
   transaction: Transaction,
   key: string,
   state: AccountState,
-  now: number
-): Promise<void> {
+  now: number,
+  before?: AccountState
+): Promise<boolean> {
   const { status, until, ...rest } = state
   const { sql } = transaction
   // Takes the row's lock and tells what stood there until now.
-  const [before] = await sql.run(
+  const [row] = await sql.run(
     `INSERT INTO accounts (name, status, until, data) VALUES (?1, 'open', 0, '{}')
-     ON CONFLICT (name) DO UPDATE SET status = accounts.status RETURNING status`,
+     ON CONFLICT (name) DO UPDATE SET status = accounts.status RETURNING status, until, data`,
     [key]
   )
+  const had = row === undefined ? OPEN_ACCOUNT : readAccount(row)
+  if (before !== undefined && !isDeepStrictEqual(before, had)) return false
   await sql.run('UPDATE accounts SET status = ?2, until = ?3, data = ?4 WHERE name = ?1', [
     key,
     status,
     until,
     JSON.stringify(rest)
   ])
-  const wasHeld = before?.['status'] === 'held'
+  const wasHeld = had.status === 'held'
   if (status === 'held' && !wasHeld) await addHooks(transaction, accountHeld(key, state), now)
   if (status !== 'held' && wasHeld) await addHooks(transaction, accountReleased(key), now)
+  return true
 }
 
 export async function claimProbe(

@@ -11,6 +11,7 @@ import {
   FRESH,
   isSettled,
   segmentLock,
+  StaleError,
   turnOf,
   type Upload
 } from './store.ts'
@@ -151,7 +152,8 @@ export async function changeDelivery(
   transaction: Transaction,
   id: string,
   change: DeliveryChange,
-  now: number
+  now: number,
+  revision?: number
 ): Promise<Delivery> {
   const record = await lockSessionOf(transaction, id)
   return inSession(transaction, record, now, async () => {
@@ -159,6 +161,9 @@ export async function changeDelivery(
     if (before === undefined) throw new Error(`no delivery ${id}`)
     // Whoever lost its turn to another instance may be late.
     if (isSettled(before)) return before
+    if (revision !== undefined && revision !== before.revision) {
+      throw new StaleError(`delivery ${id} was changed by somebody else`)
+    }
     const after = await putDelivery(transaction, record, before, withTime(change, now))
     if (isSettled(after)) await settleUpload(transaction, after.uploadId)
     if (after.state === 'failed') {

@@ -1,4 +1,5 @@
-import { CursorError, type Store, StoreError, type StoreOptions } from './store.ts'
+import type { SqlStore } from './sql-store.ts'
+import { CursorError, StaleError, StoreError, type StoreOptions } from './store.ts'
 
 /** What the thread of a SQLite file is started with. */
 export interface ThreadOptions extends StoreOptions {
@@ -14,7 +15,7 @@ export interface ThreadOptions extends StoreOptions {
 /** One call of a function of the store, on its way to the thread. */
 export interface Call {
   readonly id: number
-  readonly name: keyof Store
+  readonly name: keyof SqlStore
   readonly args: readonly unknown[]
 }
 
@@ -24,7 +25,7 @@ export type Answer<T = unknown> = { readonly id: number } & (
   | { readonly error: { readonly name: string; readonly message: string } }
 )
 
-const ERRORS = { StoreError, CursorError }
+const ERRORS = { StoreError, CursorError, StaleError }
 
 export function writeError(error: unknown): { name: string; message: string } {
   return error instanceof Error

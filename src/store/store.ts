@@ -40,7 +40,7 @@ export interface Upload {
   /** Names of user fields that the service does not know, with how many users had them. */
   readonly ignoredFields: Readonly<Record<string, number>>
   readonly defaultCountry: string | undefined
-  /** SHA-256 of the users as sent. */
+  /** Keyed hash of the users as sent. */
   readonly contentHash: string
   /** The trace that its deliveries belong to, as a `traceparent` header. */
   readonly traceparent: string | undefined
@@ -74,6 +74,8 @@ export interface Delivery extends Target {
   readonly crashes: number
   /** The process that prepares the users, by an id of its own. */
   readonly preparingIn: string | undefined
+  /** Since when nobody who looked at it had its tag configured. */
+  readonly unknownSince: number | undefined
   readonly nextAttemptAt: number | undefined
   /** When it was accepted, or started anew after it had failed. */
   readonly queuedAt: number
@@ -86,6 +88,8 @@ export interface Delivery extends Target {
   readonly resolvedAnew: boolean
   /** Bodies that the platform acknowledged: a retry goes on behind them. */
   readonly acknowledgedBodies: number
+  /** Keyed hash of all bodies: with another one those that were acknowledged say nothing. */
+  readonly encodingHash: string | undefined
   readonly sent: number
   readonly received: number
   readonly invalid: number
@@ -129,6 +133,8 @@ export const FRESH = {
   attempts: 0,
   crashes: 0,
   preparingIn: undefined,
+  unknownSince: undefined,
+  encodingHash: undefined,
   nextAttemptAt: undefined,
   giveUpAt: undefined,
   segmentId: undefined,
@@ -221,6 +227,8 @@ export interface Segment {
   readonly id: string | undefined
   /** When this service created it; `undefined` where it was found. */
   readonly createdAt: number | undefined
+  /** Since when its platform was asked to create it, until that was answered. */
+  readonly creatingSince: number | undefined
   /** The provider's own notes: anything that survives `JSON.stringify`. */
   readonly notes: unknown
 }
@@ -281,6 +289,11 @@ export class StoreError extends Error {
   override readonly name = 'StoreError'
 }
 
+/** Somebody else changed what was to be changed. */
+export class StaleError extends Error {
+  override readonly name = 'StaleError'
+}
+
 /**
  * What the service remembers about uploads. Each function is one transaction: when its promise
  * resolves, its effect survives a crash.
@@ -307,8 +320,15 @@ export interface Store {
    * Returns the delivery as it is afterwards: what has settled stays as it is until it is started
    * anew. Once an upload's deliveries are all delivered its users are deleted. What webhooks are
    * told about is noted in the same step.
+   * @param revision the delivery's, as whoever changes it knows it; by default any.
+   * @throws StaleError where it has another one by now.
    */
-  changeDelivery(id: string, change: DeliveryChange, now: number): Promise<Delivery>
+  changeDelivery(
+    id: string,
+    change: DeliveryChange,
+    now: number,
+    revision?: number
+  ): Promise<Delivery>
   /**
    * Starts a delivery from its beginning at another account, which its tag stands for by now. It
    * keeps its position among all deliveries. Returns the turns that this makes.
@@ -346,11 +366,18 @@ export interface Store {
   segment(key: string): Promise<Segment | undefined>
   changeSegment(key: string, change: Partial<Segment>, now: number): Promise<void>
 
-  /** Accounts of which nothing was noted are open. */
+  /**
+   * Whole accounts by their `accountKey`, tags by their `tagKey`. Those of which nothing was noted
+   * are open.
+   */
   account(key: string): Promise<AccountState>
   accounts(): Promise<Readonly<Record<string, AccountState>>>
-  /** Notes it for webhooks when an account becomes `held`, or open again after that. */
-  setAccount(key: string, state: AccountState, now: number): Promise<void>
+  /**
+   * Notes it for webhooks when an account becomes `held`, or open again after that.
+   * @param before what stands there; by default anything. Returns `false` and changes nothing where
+   * it is something else.
+   */
+  setAccount(key: string, state: AccountState, now: number, before?: AccountState): Promise<boolean>
   /**
    * Takes it upon the caller to find out whether an account works again: `true` for one caller once
    * its time is over, and for no other until `until`.
@@ -398,6 +425,11 @@ export function accountKey({
   accountId
 }: Pick<Target, 'provider' | 'accountId'>): string {
   return `${provider}/${accountId}`
+}
+
+/** Names one tag of an account: what its own credentials may and may not. */
+export function tagKey(target: Pick<Target, 'provider' | 'accountId' | 'tag'>): string {
+  return `${accountKey(target)} ${target.tag}`
 }
 
 /** Names one segment of one account: what is written to it goes one after the other. */
