@@ -48,7 +48,8 @@ export function createAccount(limits: ProviderLimits, options: AccountOptions): 
   const shared: CallLimits = {
     inFlight: limits.requestsInFlight,
     rates: limits.rates,
-    endsWithinMs: callWithinMs + CALL_MARGIN_MS
+    // Sending has no limit of its own, the answer's headers and its body have one each.
+    endsWithinMs: 3 * callWithinMs + CALL_MARGIN_MS
   }
   const deliveries = new PQueue({ concurrency: slots })
   let pausedUntil = 0
@@ -109,8 +110,9 @@ async function permitted<T>(
   for (;;) {
     const permit = await permits.take(key, limits)
     if ('id' in permit) {
-      // A permit that cannot be given back ends by itself.
-      return run().finally(() => permits.giveBack(permit.id).catch(() => undefined))
+      // Who stopped meanwhile must not call. A permit that cannot be given back ends by itself.
+      const work = signal.aborted ? Promise.reject(signal.reason) : run()
+      return work.finally(() => permits.giveBack(permit.id).catch(() => undefined))
     }
     await wait(permit.waitMs, undefined, { signal })
   }

@@ -13,10 +13,11 @@ import {
   providerContext
 } from './destination.ts'
 import { createEncodings } from './encodings.ts'
-import { createGate } from './gate.ts'
+import { type CheckOutcome, createGate } from './gate.ts'
 import { type Job, toAudience, type WithDestination } from './job.ts'
 import { createLocalQueue } from './local-queue.ts'
-import { createRunner, StoppedError, unknownTag } from './runner.ts'
+import { isRefusal } from './retry.ts'
+import { createRunner, StoppedError } from './runner.ts'
 import { faultOf, traceOf } from './tracing.ts'
 import { createWaits } from './waits.ts'
 import type { Workers } from './workers.ts'
@@ -57,6 +58,11 @@ export interface Dispatcher {
 }
 
 const CHECK_WITHIN_MS = 10_000
+const PROBE_MARGIN_MS = 5_000
+const UNKNOWN_TAG_WAIT_MS = 10_000
+const UNKNOWN_TAG_FOR_MS = 24 * 3_600_000
+/** Longer than two versions of the service run side by side. */
+const MOVE_AFTER_MS = 15 * 60_000
 const NO_NOTES = { get: () => undefined, set: () => Promise.resolve() }
 
 export function createDispatcher(options: DispatcherOptions): Dispatcher {
@@ -88,9 +94,10 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
   const gate = createGate({
     store,
     clock,
-    isInOrder: async (destination) => (await ask(destination)).length === 0,
+    check: checkOutcome,
     onOpen: (account) => queue.wake(account),
-    onClose: () => waits.look()
+    onClose: () => waits.look(),
+    probeWithinMs: Math.max(options.callWithinMs, CHECK_WITHIN_MS) + PROBE_MARGIN_MS
   })
   const encodings = createEncodings({
     store,
@@ -139,21 +146,38 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
 
   /**
    * The tag stands for another account here. Of two instances the one that was started later knows
-   * the newer configuration.
+   * the newer configuration; what nobody takes is moved all the same.
    */
-  async function move({ delivery, destination }: Job): Promise<TurnOutcome> {
-    if (delivery.targetedAt >= startedAt) return waitForTag(delivery)
-    queue.push(await store.moveDelivery(delivery.id, destination.accountId, clock.now()))
+  async function move(job: Job): Promise<TurnOutcome> {
+    const { delivery, destination } = job
+    const { unknownSince, targetedAt } = delivery
+    const now = clock.now()
+    const isStuck = unknownSince !== undefined && now - unknownSince > MOVE_AFTER_MS
+    if (targetedAt >= startedAt && !isStuck) return waitForTag(delivery)
+    queue.push(await store.moveDelivery(delivery.id, destination.accountId, now))
     return 'done'
   }
 
+  /** A delivery whose tag this process does not know may be another instance's. */
   async function waitForTag(delivery: Delivery): Promise<TurnOutcome> {
     const now = clock.now()
-    const verdict = unknownTag(delivery, now)
-    if (typeof verdict === 'number') return { againAt: verdict }
-    const failed = { state: 'failed', lastError: verdict, settledAt: now } as const
-    waits.changed(await store.changeDelivery(delivery.id, failed, now))
-    return 'done'
+    const { unknownSince = now } = delivery
+    const message = `${delivery.provider}/${delivery.tag} is not configured any more`
+    const lastError = { code: 'not_configured', message }
+    const isOver = now - unknownSince > UNKNOWN_TAG_FOR_MS
+    const nextAttemptAt = isOver ? undefined : now + UNKNOWN_TAG_WAIT_MS
+    const ended = isOver && ({ state: 'failed', settledAt: now } as const)
+    const waiting = { unknownSince, lastError, nextAttemptAt, ...ended }
+    waits.changed(await store.changeDelivery(delivery.id, waiting, now, delivery.revision))
+    return nextAttemptAt === undefined ? 'done' : { againAt: nextAttemptAt }
+  }
+
+  async function checkOutcome(destination: Destination): Promise<CheckOutcome> {
+    try {
+      return (await ask(destination)).length === 0 ? 'in order' : 'not in order'
+    } catch (error) {
+      return isRefusal(error) ? 'not in order' : 'unknown'
+    }
   }
 
   const takeCounted: TakeTurn = async (turn, claim) => {

@@ -1,9 +1,9 @@
 import PQueue from 'p-queue'
-import type { Encoding } from '../../providers/provider.ts'
 import type { KeyRing } from '../store/sealing.ts'
 import type { Delivery, Store } from '../store/store.ts'
 import { type Job, toAudience, type WithDestination } from './job.ts'
 import { ExpiredError, PreparationError, UnreadableError } from './retry.ts'
+import type { Encoded, EncodingFault } from './worker.ts'
 import type { Workers } from './workers.ts'
 
 export interface EncodingsOptions {
@@ -24,7 +24,7 @@ export interface Encodings {
    * @param begin called before the users are prepared, not where the bodies are at hand: what a
    * delivery does to the process it does there.
    */
-  of(job: Job, begin: () => Promise<void>): Promise<Encoding>
+  of(job: Job, begin: () => Promise<void>): Promise<Encoded>
   /** The delivery does not need them any more. */
   drop(deliveryId: string): void
 }
@@ -32,19 +32,19 @@ export interface Encodings {
 /** Bodies kept for deliveries that start later; beyond that they are encoded again. */
 const MAX_KEPT_BYTES = 128 * 1024 * 1024
 
-type Encoded = Encoding | { readonly stack: string }
+type Outcome = Encoded | EncodingFault
 
 export function createEncodings(options: EncodingsOptions): Encodings {
   const { store, workers, keys, withDestinations } = options
   const preparing = new PQueue({ concurrency: workers.threads })
   /** While one of these is prepared, nothing else is. */
   const preparingAlone = new PQueue({ concurrency: 1 })
-  const kept = new Map<string, Encoded>()
+  const kept = new Map<string, Outcome>()
   /** Uploads that are prepared right now. */
   const underWay = new Map<string, Promise<void>>()
   let keptBytes = 0
 
-  function keep(id: string, encoded: Encoded): void {
+  function keep(id: string, encoded: Outcome): void {
     drop(id)
     kept.set(id, encoded)
     keptBytes += bytesOf(encoded)
@@ -61,7 +61,7 @@ export function createEncodings(options: EncodingsOptions): Encodings {
     keptBytes -= bytesOf(had)
   }
 
-  async function encode(job: Job, begin: () => Promise<void>): Promise<Encoded> {
+  async function encode(job: Job, begin: () => Promise<void>): Promise<Outcome> {
     const { upload, delivery } = job
     const sealed = await store.sealedUsers(upload.id)
     if (sealed === undefined) throw new ExpiredError()
@@ -106,7 +106,7 @@ export function createEncodings(options: EncodingsOptions): Encodings {
     }
   }
 
-  async function prepare(job: Job, begin: () => Promise<void>): Promise<Encoded> {
+  async function prepare(job: Job, begin: () => Promise<void>): Promise<Outcome> {
     const id = job.upload.id
     // Others wait for the same and may be first.
     for (let other = underWay.get(id); other !== undefined; other = underWay.get(id)) await other
@@ -140,7 +140,7 @@ const endedProcess = ({ preparingIn }: Delivery) => preparingIn !== undefined
 /** It may be what ended a thread or process. */
 const isSuspect = (delivery: Delivery) => delivery.crashes > 0 || endedProcess(delivery)
 
-function bytesOf(encoded: Encoded): number {
+function bytesOf(encoded: Outcome): number {
   if ('stack' in encoded) return 0
   return encoded.bodies.reduce((sum, { payload }) => sum + payload.byteLength, 0)
 }

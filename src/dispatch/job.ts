@@ -1,6 +1,15 @@
 import type { Attributes, Context } from '@opentelemetry/api'
 import type { Audience, UploadResult } from '../../providers/provider.ts'
-import type { AccountState, Delivery, DeliveryChange, Upload } from '../store/store.ts'
+import {
+  accountKey,
+  type AccountState,
+  type Delivery,
+  type DeliveryChange,
+  OPEN_ACCOUNT,
+  tagKey,
+  type Target,
+  type Upload
+} from '../store/store.ts'
 import type { Destination } from './destination.ts'
 
 /** A delivery and where it goes. */
@@ -49,17 +58,26 @@ export function confirmed(had: Delivery, result: UploadResult): DeliveryChange {
   }
 }
 
+/** How the account of a delivery stands: held for its tag alone, or as a whole. */
+export function accountOf(
+  accounts: Readonly<Record<string, AccountState>>,
+  target: Pick<Target, 'provider' | 'accountId' | 'tag'>
+): AccountState {
+  const tag = accounts[tagKey(target)]
+  return tag?.status === 'held' ? tag : (accounts[accountKey(target)] ?? OPEN_ACCOUNT)
+}
+
 /** What a delivery that waits for a failing account tells of it; nothing where it does not fail. */
 export function waitingFor(
   { status, since, error }: AccountState,
-  { queuedAt, giveUpAt, lastError }: Delivery,
+  { queuedAt, giveUpAt }: Delivery,
   retryForMs: number
 ): Pick<Delivery, 'state' | 'giveUpAt' | 'lastError'> | undefined {
   if (since === undefined || error === undefined) return undefined
   return {
     state: status === 'held' ? 'held' : 'retrying',
     giveUpAt: giveUpAt ?? Math.max(queuedAt, since) + retryForMs,
-    lastError: lastError ?? error
+    lastError: error
   }
 }
 

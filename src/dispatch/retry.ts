@@ -32,6 +32,18 @@ export class PreparationError extends Error {
   override readonly name = 'PreparationError'
 }
 
+/** A segment may exist already that its platform does not list yet. */
+export class NotListedError extends Error {
+  override readonly name = 'NotListedError'
+  /** In milliseconds. */
+  readonly waitMs: number
+
+  constructor(waitMs: number) {
+    super('the platform did not answer when the segment was created; it is looked for')
+    this.waitMs = waitMs
+  }
+}
+
 /** There is nothing to send; the message says why. */
 export class NothingToSendError extends Error {
   override readonly name = 'NothingToSendError'
@@ -67,6 +79,10 @@ export function judge(failure: Failure): Verdict {
   if (error instanceof PreparationError && crashes < MAX_CRASHES) {
     return { action: 'retry', waitMs: backoffMs(attempt), account: undefined }
   }
+  if (error instanceof NotListedError) {
+    const waitMs = Math.min(error.waitMs, backoffMs(attempt))
+    return { action: 'retry', waitMs, account: undefined }
+  }
   if (!(error instanceof ProviderError)) return { action: 'fail' }
   const waitMs = Math.min(LONGEST_PAUSE_MS, Math.max(error.waitMs ?? 0, backoffMs(attempt)))
   switch (error.errorClass) {
@@ -86,8 +102,21 @@ export function judge(failure: Failure): Verdict {
   }
 }
 
+/** How long a platform that limits its calls wants the whole account to wait, in milliseconds. */
+export function pauseMs(error: unknown): number {
+  return (error instanceof ProviderError ? error.waitMs : undefined) ?? backoffMs(1)
+}
+
+/** Whether a platform refused credentials, rights or the account: a person has to act. */
+export function isRefusal(error: unknown): boolean {
+  return error instanceof ProviderError && REFUSALS.has(error.errorClass)
+}
+
+const REFUSALS: ReadonlySet<string> = new Set(['auth', 'permission', 'blocked'])
+
 /** What callers and the log are told: nothing but our own or cleaned texts. */
 export function toLastError(error: unknown): LastError {
+  if (error instanceof NotListedError) return { code: 'transient', message: error.message }
   if (error instanceof NothingToSendError) return { code: 'invalid', message: error.message }
   if (error instanceof CrashedError) return { code: 'crashed', message: error.message }
   if (error instanceof ExpiredError) return { code: 'expired', message: error.message }

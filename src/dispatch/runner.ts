@@ -5,19 +5,19 @@ import { ProviderError } from '../../providers/errors.ts'
 import type { ProviderContext, UploadResult } from '../../providers/provider.ts'
 import type { TurnOutcome } from '../store/queue.ts'
 import {
-  type AccountState,
   type Delivery,
   type DeliveryChange,
   type LastError,
   NOTHING_SENT,
+  StaleError,
   type Store,
   StoreError
 } from '../store/store.ts'
-import { backoffMs, holdMs } from './backoff.ts'
+import { holdMs } from './backoff.ts'
 import type { Clock } from './clock.ts'
 import { providerContext } from './destination.ts'
 import type { Encodings } from './encodings.ts'
-import type { Gate } from './gate.ts'
+import type { Closed, Gate } from './gate.ts'
 import {
   acknowledged,
   confirmed,
@@ -31,6 +31,7 @@ import {
   judge,
   MAX_CRASHES,
   NothingToSendError,
+  pauseMs,
   PreparationError,
   toLastError,
   type Verdict
@@ -69,6 +70,8 @@ const POLL_PRIORITY = -1
 
 /** Tells this process from those before it. */
 const PROCESS = randomUUID()
+/** So long after the start, and once more for each time, a delivery that may end the process waits. */
+const SUSPECT_WAIT_MS = 5_000
 const PREPARED = { crashes: 0, preparingIn: undefined } as const satisfies DeliveryChange
 
 /** The service stops: the rest is for whoever has the delivery next. */
@@ -79,9 +82,11 @@ export class StoppedError extends Error {
 /** One attempt after the other; when the next one comes is the queue's matter. */
 export function createRunner(options: RunnerOptions): Runner {
   const { store, gate, encodings, clock, tracer, log, retryForMs, stop, onChange } = options
+  const startedAt = clock.now()
 
   async function change(job: Job, changed: DeliveryChange): Promise<void> {
-    job.delivery = await store.changeDelivery(job.delivery.id, changed, clock.now())
+    const { id, revision } = job.delivery
+    job.delivery = await store.changeDelivery(id, changed, clock.now(), revision)
     onChange(job.delivery)
   }
 
@@ -124,6 +129,16 @@ export function createRunner(options: RunnerOptions): Runner {
     })
   }
 
+  /**
+   * A delivery in whose preparation another process ended may do so again, or may have been close by
+   * when something else did. The others go first; and a process that is killed again and again by
+   * somebody else does not live long enough to count that against it.
+   */
+  function suspectUntil({ crashes, preparingIn }: Delivery): number {
+    const isSuspect = preparingIn !== undefined && preparingIn !== PROCESS
+    return isSuspect ? startedAt + SUSPECT_WAIT_MS * (crashes + 1) : 0
+  }
+
   /** Notes who prepares the users: a process that does not come to its end with that is counted. */
   async function prepare(job: Job, sending: DeliveryChange): Promise<void> {
     const { preparingIn, crashes: before } = job.delivery
@@ -135,13 +150,26 @@ export function createRunner(options: RunnerOptions): Runner {
   async function send(job: Job, segment: KnownSegment, context: ProviderContext): Promise<void> {
     const { destination, audience } = job
     const attempts = job.delivery.attempts + 1
-    const sending = { state: 'sending', attempts, nextAttemptAt: undefined } as const
-    const { bodies, leftOut, notes } = await encodings.of(job, () => prepare(job, sending))
-    await change(job, { ...sending, ...PREPARED, leftOut, notes })
+    const sending = {
+      state: 'sending',
+      attempts,
+      nextAttemptAt: undefined,
+      unknownSince: undefined
+    } as const
+    const encoded = await encodings.of(job, () => prepare(job, sending))
+    const { bodies, leftOut, notes, hash } = encoded
+    // Other bodies than those that were acknowledged: settings or the service have changed.
+    const { encodingHash = hash } = job.delivery
+    const begun = encodingHash === hash ? {} : NOTHING_SENT
+    await change(job, { ...sending, ...PREPARED, ...begun, encodingHash: hash, leftOut, notes })
     if (bodies.length === 0) throw new NothingToSendError(noUsableUser(leftOut))
 
     const segmentId = await segment.resolve(context)
-    if (segmentId !== job.delivery.segmentId) await change(job, { segmentId })
+    if (segmentId !== job.delivery.segmentId) {
+      // What another segment has is not in this one.
+      const isAnother = job.delivery.segmentId !== undefined
+      await change(job, { ...(isAnother && NOTHING_SENT), segmentId })
+    }
     for (const body of bodies.slice(job.delivery.acknowledgedBodies)) {
       if (stop.aborted) throw new StoppedError()
       const result = await destination.provider.upload(body, audience, segmentId, context)
@@ -168,8 +196,8 @@ export function createRunner(options: RunnerOptions): Runner {
   ): Promise<TurnOutcome> {
     const now = clock.now()
     const giveUpAt = job.delivery.giveUpAt ?? now + retryForMs
-    const nextAttemptAt = now + waitMs
-    if (nextAttemptAt > giveUpAt) return settle(job, 'failed', lastError)
+    if (now >= giveUpAt) return settle(job, 'failed', lastError)
+    const nextAttemptAt = Math.min(now + waitMs, giveUpAt)
     await change(job, { state, nextAttemptAt, giveUpAt, lastError })
     return { againAt: nextAttemptAt }
   }
@@ -189,7 +217,7 @@ export function createRunner(options: RunnerOptions): Runner {
     const isAnswer = error instanceof ProviderError
     if (verdict.action === 'fail' && isAnswer) await gate.succeeded(destination)
     if (verdict.action !== 'retry') return
-    if (verdict.account === 'pause') await gate.pause(destination, verdict.waitMs)
+    if (verdict.account === 'pause') await gate.pause(destination, pauseMs(error))
     if (verdict.account === 'failing') await gate.failed(destination, toLastError(error))
   }
 
@@ -227,16 +255,17 @@ export function createRunner(options: RunnerOptions): Runner {
   }
 
   /** The account takes nothing now: its deliveries wait with it, for as long as they may. */
-  async function waitFor(job: Job, account: AccountState): Promise<TurnOutcome> {
-    const { until } = account
-    const failing = waitingFor(account, job.delivery, retryForMs)
+  async function waitFor(job: Job, { closed, isProbed }: Closed): Promise<TurnOutcome> {
+    const { until } = closed
+    const failing = waitingFor(closed, job.delivery, retryForMs)
     if (failing?.giveUpAt === undefined) {
       const state = job.delivery.attempts > 0 ? 'retrying' : 'queued'
       await change(job, { state, nextAttemptAt: until })
       return { againAt: until }
     }
-    if (clock.now() >= failing.giveUpAt) return settle(job, 'failed', failing.lastError)
-    const nextAttemptAt = Math.min(until, failing.giveUpAt)
+    const isOver = clock.now() >= failing.giveUpAt
+    if (isOver && !isProbed) return settle(job, 'failed', failing.lastError)
+    const nextAttemptAt = isOver ? until : Math.min(until, failing.giveUpAt)
     await change(job, { ...failing, nextAttemptAt })
     return { againAt: nextAttemptAt }
   }
@@ -277,51 +306,67 @@ export function createRunner(options: RunnerOptions): Runner {
     return { againAt: clock.now() + Math.max(waitMs, pollEvery(waitedFor)) }
   }
 
+  async function attempt(job: Job, signal: AbortSignal): Promise<TurnOutcome> {
+    const segment = await loadSegment(job.destination, job.audience, { store, clock })
+    try {
+      await traced(job, 'audience.deliver', (parent) =>
+        send(job, segment, contextOf(job, segment, { parent, signal }))
+      )
+    } catch (error) {
+      if (error instanceof StoreError) throw error
+      const isStopped = error instanceof StoppedError || (signal.aborted && stop.aborted)
+      if (isStopped) return handBack(job)
+      // Somebody else has it now.
+      if (signal.aborted || error instanceof StaleError) throw error
+      return afterFailure(job, segment, error)
+    }
+    return sent(job)
+  }
+
+  /** Looks at the ticket that is next; `undefined` while its platform is at work. */
+  async function look(job: Job, signal: AbortSignal): Promise<TurnOutcome | undefined> {
+    const ticket = job.delivery.tickets[job.delivery.confirmedTickets]
+    if (ticket === undefined) return settle(job, 'delivered')
+    try {
+      const result = await traced(job, 'audience.confirm', () => poll(job, ticket, signal))
+      await gate.succeeded(job.destination)
+      if (result === undefined) return undefined
+      await change(job, confirmed(job.delivery, result))
+      return { againAt: clock.now() }
+    } catch (error) {
+      if (error instanceof StoreError || error instanceof StaleError) throw error
+      if (error instanceof StoppedError || signal.aborted) return { againAt: clock.now() }
+      return afterPollFailure(job, error)
+    }
+  }
+
   const sinceOf = ({ delivery }: Job) => delivery.confirmingSince ?? clock.now()
 
   return {
     async deliver(job, signal) {
-      const { destination, audience } = job
       if (stop.aborted) return { againAt: clock.now() }
-      const account = await gate.closed(destination)
-      if (account !== undefined) return waitFor(job, account)
-      const segment = await loadSegment(destination, audience, { store, clock })
-      try {
-        await traced(job, 'audience.deliver', (parent) =>
-          send(job, segment, contextOf(job, segment, { parent, signal }))
-        )
-      } catch (error) {
-        if (error instanceof StoreError) throw error
-        const isStopped = error instanceof StoppedError || (signal.aborted && stop.aborted)
-        if (isStopped) return handBack(job)
-        // Somebody else has it now.
-        if (signal.aborted) throw error
-        return afterFailure(job, segment, error)
-      }
-      return sent(job)
+      signal.throwIfAborted()
+      const waitUntil = suspectUntil(job.delivery)
+      if (waitUntil > clock.now()) return { againAt: waitUntil }
+      const pass = await gate.enter(job.destination)
+      if ('closed' in pass) return waitFor(job, pass)
+      return attempt(job, signal).finally(() => pass.leave())
     },
 
     async confirm(job, signal) {
       if (stop.aborted) return { againAt: clock.now() }
       const waitedFor = clock.now() - sinceOf(job)
       if (waitedFor < FIRST_POLL_MS) return { againAt: sinceOf(job) + FIRST_POLL_MS }
-      const account = await gate.closed(job.destination)
-      if (account !== undefined) return { againAt: account.until }
-      const ticket = job.delivery.tickets[job.delivery.confirmedTickets]
-      if (ticket === undefined) return settle(job, 'delivered')
-      try {
-        const result = await traced(job, 'audience.confirm', () => poll(job, ticket, signal))
-        if (result !== undefined) {
-          await change(job, confirmed(job.delivery, result))
-          return { againAt: clock.now() }
-        }
-      } catch (error) {
-        if (error instanceof StoreError) throw error
-        if (error instanceof StoppedError || signal.aborted) return { againAt: clock.now() }
-        return afterPollFailure(job, error)
+      const isLate = waitedFor > CONFIRM_WITHIN_MS
+      const pass = await gate.enter(job.destination)
+      if ('closed' in pass) {
+        const { until, error = UNFINISHED } = pass.closed
+        return isLate && !pass.isProbed ? settle(job, 'failed', error) : { againAt: until }
       }
-      if (waitedFor > CONFIRM_WITHIN_MS) return settle(job, 'failed', UNFINISHED)
-      return { againAt: clock.now() + pollEvery(waitedFor) }
+      return look(job, signal)
+        .then((outcome) => outcome ?? (isLate ? settle(job, 'failed', UNFINISHED) : undefined))
+        .then((outcome) => outcome ?? { againAt: clock.now() + pollEvery(waitedFor) })
+        .finally(() => pass.leave())
     }
   }
 }
@@ -334,17 +379,4 @@ function pollEvery(waitedForMs: number): number {
 const UNFINISHED: LastError = {
   code: 'transient',
   message: 'the platform did not finish its work in time'
-}
-
-/** A delivery whose tag this process does not know may be another instance's. */
-export const UNKNOWN_TAG_WAIT_MS = 10_000
-const UNKNOWN_TAG_FOR_MS = 24 * 3_600_000
-
-/** When to ask again for a tag that is not configured here, or the reason not to. */
-export function unknownTag(delivery: Delivery, now: number): number | LastError {
-  if (now - delivery.queuedAt < UNKNOWN_TAG_FOR_MS) {
-    return now + UNKNOWN_TAG_WAIT_MS + backoffMs(1)
-  }
-  const name = `${delivery.provider}/${delivery.tag}`
-  return { code: 'not_configured', message: `${name} is not configured any more` }
 }

@@ -1,6 +1,6 @@
 import { setTimeout as wait } from 'node:timers/promises'
-import { accountKey, type Delivery, isSettled, type Store, StoreError } from '../store/store.ts'
-import { waitingFor } from './job.ts'
+import { type Delivery, isSettled, type Store, StoreError } from '../store/store.ts'
+import { accountOf, waitingFor } from './job.ts'
 
 export interface Waits {
   /**
@@ -46,7 +46,9 @@ export function createWaits({ store, isShared, retryForMs }: WaitsOptions): Wait
   const released = new AbortController()
 
   function note({ latest, decided, done }: Waiter, delivery: Delivery): void {
-    if (!latest.has(delivery.id)) return
+    const seen = latest.get(delivery.id)
+    // What was read may be older than what was told meanwhile.
+    if (seen === undefined || delivery.revision < seen.revision) return
     latest.set(delivery.id, delivery)
     if (isDecided(delivery)) decided.add(delivery.id)
     if (decided.size === latest.size) done.resolve([...latest.values()])
@@ -57,7 +59,7 @@ export function createWaits({ store, isShared, retryForMs }: WaitsOptions): Wait
     const deliveries = await store.deliveries([...waiter.latest.keys()])
     const accounts = deliveries.every(isDecided) ? {} : await store.accounts()
     for (const delivery of deliveries) {
-      const account = isDecided(delivery) ? undefined : accounts[accountKey(delivery)]
+      const account = isDecided(delivery) ? undefined : accountOf(accounts, delivery)
       const waiting = account && waitingFor(account, delivery, retryForMs)
       note(waiter, { ...delivery, ...waiting })
     }

@@ -59,12 +59,18 @@ export type EncodeOutcome =
   | {
       readonly report: FieldReport
       /** One per target, in their order. */
-      readonly encodings: readonly (Encoding | EncodingFault)[]
+      readonly encodings: readonly (Encoded | EncodingFault)[]
     }
   | {
       /** Why the users cannot be opened. */
       readonly unreadable: string
     }
+
+/** What a provider made of the users. */
+export interface Encoded extends Encoding {
+  /** Keyed hash of all bodies: tells whether two encodings are the same. */
+  readonly hash: string
+}
 
 /** A provider failed at its own part. */
 export interface EncodingFault {
@@ -80,7 +86,7 @@ export function encodeUsers(task: EncodeTask): EncodeOutcome {
   const parsed = parseUsers(users, { maxUsers: Number.MAX_SAFE_INTEGER })
   if ('problem' in parsed) throw new Error('users changed after they were read')
   const members = createMembers(parsed.users, { defaultCountry })
-  const encodings = targets.map((target) => encodeFor(target, members))
+  const encodings = targets.map((target) => encodeFor(target, members, keys))
   return { report: fieldReport(members), encodings }
 }
 
@@ -96,13 +102,21 @@ function opened(sealed: Uint8Array, name: string, keys: KeyRing): Uint8Array | S
 /** One platform's fault must not be the others'. */
 function encodeFor(
   { provider, variables, audience }: EncodeTarget,
-  members: Members
-): Encoding | EncodingFault {
+  members: Members,
+  keys: KeyRing
+): Encoded | EncodingFault {
   try {
     const definition = providers.find(({ name }) => name === provider)
     if (definition === undefined) throw new Error(`no provider ${provider}`)
-    return definition.encode(members, audience, variables)
+    const encoding = definition.encode(members, audience, variables)
+    return { ...encoding, hash: hashOf(encoding, keys) }
   } catch (error) {
     return { stack: (error instanceof Error && error.stack) || String(error) }
   }
+}
+
+function hashOf({ bodies }: Encoding, keys: KeyRing): string {
+  const sum = keyedHash(keys)
+  for (const { payload } of bodies) sum.update(`${payload.byteLength} `).update(payload)
+  return sum.digest('hex')
 }

@@ -2,8 +2,9 @@ import { type FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from 'typebox'
 import type { CheckProblem } from '../../providers/provider.ts'
 import type { Destination } from '../dispatch/destination.ts'
+import { accountOf } from '../dispatch/job.ts'
 import { toLastError } from '../dispatch/retry.ts'
-import { type AccountState, accountKey, OPEN_ACCOUNT } from '../store/store.ts'
+import type { AccountState } from '../store/store.ts'
 import { readBoolean } from './upload-request.ts'
 
 const Query = Type.Object({ check: Type.Optional(Type.String()) })
@@ -41,14 +42,14 @@ const routes: FastifyPluginAsyncTypebox = async (app) => {
 
   app.get('/providers', { schema: { querystring: Query } }, async (request) => {
     const withCheck = readBoolean('check', request.query.check)
+    const checks = withCheck ? await Promise.all(dispatcher.destinations.map(check)) : []
+    // Afterwards, since a check may open what was held.
     const accounts = await store.accounts()
-    const providers = await Promise.all(
-      dispatcher.destinations.map(async (destination) => ({
-        ...describe(destination),
-        account: describeAccount(accounts[keyOf(destination)] ?? OPEN_ACCOUNT),
-        ...(withCheck && { check: await check(destination) })
-      }))
-    )
+    const providers = dispatcher.destinations.map((destination, index) => ({
+      ...describe(destination),
+      account: describeAccount(accountOf(accounts, toTarget(destination))),
+      ...(withCheck && { check: checks[index] })
+    }))
     return { providers }
   })
 
@@ -66,20 +67,19 @@ const routes: FastifyPluginAsyncTypebox = async (app) => {
 
 export default routes
 
-const keyOf = ({ provider, accountId }: Destination) =>
-  accountKey({ provider: provider.name, accountId })
+const toTarget = ({ provider, accountId, tag }: Destination) => ({
+  provider: provider.name,
+  accountId,
+  tag
+})
 
 const isoTime = (ms: number | undefined) => (ms === undefined ? null : new Date(ms).toISOString())
 
 /** Whether the service sends to the account now, and if not, why and until when. */
 function describeAccount({ status, until, since, error }: AccountState) {
-  const isOpen = status === 'open'
-  return {
-    status,
-    since: isoTime(since),
-    until: isOpen ? null : isoTime(until),
-    error: isOpen ? null : (error ?? null)
-  }
+  const isOpen = status === 'open' || (status === 'paused' && until <= Date.now())
+  if (isOpen) return { status: 'open', since: null, until: null, error: null }
+  return { status, since: isoTime(since), until: isoTime(until), error: error ?? null }
 }
 
 /** Everything that may be known of a tag; its variables may not. */

@@ -8,13 +8,15 @@ import { BATCH, form, type Service, startService, temporaryFolder } from '../sup
 
 const HOUR_MS = 3_600_000
 
-async function facebookSandbox(t: Test): Promise<Sandbox> {
-  const started = await providers.find(({ name }) => name === 'facebook')!.sandbox()
+async function sandbox(t: Test, provider: string): Promise<Sandbox> {
+  const started = await providers.find(({ name }) => name === provider)!.sandbox()
   t.teardown(() => started.close())
   return started
 }
+const facebookSandbox = (t: Test) => sandbox(t, 'facebook')
 
 const failing = (error: string) => ({ failing: { share: 1, faults: [{ error }], seed: 1 } })
+const DOWN = { failing: { share: 1, faults: [{ answer: { status: 500, body: '' } }], seed: 1 } }
 const WORKING = { failing: null }
 
 interface Status {
@@ -153,8 +155,7 @@ test('a platform that is down is left alone, and one call finds out when it is b
 })
 
 test('what was not delivered goes on after a restart, behind what was acknowledged', async (t) => {
-  const tiktok = await providers.find(({ name }) => name === 'tiktok')!.sandbox()
-  t.teardown(() => tiktok.close())
+  const tiktok = await sandbox(t, 'tiktok')
   const folder = temporaryFolder(t)
   const service = await startService(t, { sandboxes: [tiktok], folder, clock: systemClock })
   tiktok.failNext({ times: 1, method: 'POST', path: '/segment/mapping/', resetAfter: true })
@@ -215,7 +216,7 @@ test('a tag that is not configured any more is waited for, for a day', async (t)
   const clock = steppedClock()
   const without = await startService(t, { folder, clock })
   t.match(await reaches(without, BATCH.sessionId, 'retrying'), { state: 'sending' })
-  clock.advance(25 * HOUR_MS)
+  while ((await without.app.store.backlog()).deliveries > 0) clock.advance(HOUR_MS)
   t.match(await without.settled(BATCH.sessionId), {
     state: 'failed',
     destinations: [
@@ -251,4 +252,197 @@ test('a tag that stands for another account after a restart brings it everything
     })
   }
   t.same(members(facebook), [['blotout_VIP', 1]])
+})
+
+const PEOPLE = Array.from({ length: 2_500 }, (_, n) => ({ email: `person${n}@example.com` }))
+
+/** A service that stopped while a Facebook audience had some of its 25 bodies. */
+async function stoppedHalfway(t: Test, facebook: Sandbox, folder: string): Promise<void> {
+  const tags = { 'facebook/shop': { ...facebook.variables, batchSize: 100 } }
+  const service = await startService(t, { tags, folder, clock: steppedClock() })
+  const bodies = () => facebook.requests.filter(({ path }) => path.endsWith('/users')).length
+  facebook.configure({ delayMs: 10 })
+  await service.post(form({ users: PEOPLE }))
+  while (bodies() < 4) await turn()
+  facebook.configure({ ...DOWN, delayMs: 0 })
+  const status = await reaches(service, BATCH.sessionId, 'retrying')
+  t.match(status.destinations[0], { users: { sent: Number } })
+  await service.app.close()
+  facebook.configure(WORKING)
+}
+
+test('bodies of another size than those that were sent are sent from the beginning', async (t) => {
+  const facebook = await facebookSandbox(t)
+  const folder = temporaryFolder(t)
+  await stoppedHalfway(t, facebook, folder)
+  const tags = { 'facebook/shop': { ...facebook.variables, batchSize: 1_000 } }
+  const service = await startService(t, { tags, folder })
+  t.match(await service.settled(BATCH.sessionId), {
+    state: 'delivered',
+    destinations: [{ users: { sent: 2_500, received: 2_500 } }]
+  })
+  t.same(members(facebook), [['blotout_High_Value_Customers', 2_500]])
+})
+
+test('a segment that had to be made anew gets everything', async (t) => {
+  const facebook = await facebookSandbox(t)
+  const folder = temporaryFolder(t)
+  await stoppedHalfway(t, facebook, folder)
+  facebook.reset()
+  const without = await startService(t, { folder, clock: steppedClock() })
+  const { store } = without.app
+  const lock = '["facebook","1234567890","blotout_High_Value_Customers"]'
+  const known = await Promise.all([lock, `${lock}CUSTOM`].map((key) => store.segment(key)))
+  t.ok(
+    known.some((segment) => segment?.id !== undefined),
+    'that is where it is noted'
+  )
+  // A process that ended just after it had forgotten the segment, which was another one.
+  for (const key of [lock, `${lock}CUSTOM`]) await store.changeSegment(key, { id: undefined }, 0)
+  const session = await store.session('default', BATCH.sessionId)
+  await store.changeDelivery(session!.deliveries[0]!.id, { segmentId: '238400001' }, 0)
+  await without.app.close()
+
+  const tags = { 'facebook/shop': { ...facebook.variables, batchSize: 100 } }
+  const service = await startService(t, { tags, folder })
+  t.match(await service.settled(BATCH.sessionId), {
+    state: 'delivered',
+    destinations: [{ users: { sent: 2_500, received: 2_500 } }]
+  })
+  t.same(members(facebook), [['blotout_High_Value_Customers', 2_500]])
+})
+
+test('what was created without an answer is looked for until it can be listed', async (t) => {
+  const facebook = await facebookSandbox(t)
+  const service = await startService(t, { sandboxes: [facebook] })
+  const path = '/customaudiences'
+  facebook.failNext({ times: 1, method: 'POST', path, resetAfter: true })
+  facebook.failNext({ times: 1, method: 'GET', path, answer: { status: 200, body: { data: [] } } })
+  await service.post(form())
+  t.match(await service.settled(BATCH.sessionId), { state: 'delivered' })
+  t.same(members(facebook), [['blotout_High_Value_Customers', 1]])
+})
+
+test('a tag with a bad token is held alone, not another tag of its account', async (t) => {
+  const facebook = await facebookSandbox(t)
+  const clock = steppedClock()
+  const service = await startService(t, {
+    clock,
+    tags: {
+      'facebook/good': facebook.variables,
+      'facebook/bad': { ...facebook.variables, accessToken: 'wrong' }
+    }
+  })
+  t.equal((await service.post(upload(1), '?sync=true&channels=facebook/bad')).status, 400)
+  t.equal((await service.post(upload(2), '?sync=true&channels=facebook/good')).status, 200)
+  t.match((await service.get('/providers')).body, {
+    providers: [
+      { tag: 'good', account: { status: 'open' } },
+      { tag: 'bad', account: { status: 'held' } }
+    ]
+  })
+})
+
+const BROKEN = { code: 'transient', message: 'no answer' }
+
+/** Marks the only account as failing again and again. */
+async function breakAccount(service: Service, now: number): Promise<void> {
+  const { dispatcher, store } = service.app
+  const { provider, accountId } = dispatcher.destinations[0]!
+  const state = { status: 'broken', until: now + 5_000, since: now, failures: 5 } as const
+  await store.setAccount(`${provider.name}/${accountId}`, { ...state, error: BROKEN }, now)
+}
+
+test('a look at an import that works opens an account that was broken', async (t) => {
+  const klaviyo = await sandbox(t, 'klaviyo')
+  const clock = steppedClock()
+  const service = await startService(t, { sandboxes: [klaviyo], clock })
+  for (const session of [1, 2, 3, 4]) {
+    t.equal((await service.post(upload(session), '?sync=true')).status, 200)
+  }
+  await breakAccount(service, clock.now())
+  const before = clock.now()
+  while ((await service.app.store.backlog()).deliveries > 0) {
+    clock.advance(1_000)
+    // What goes on at the platform takes real time.
+    await service.get('/audience/sessions')
+  }
+  t.ok(clock.now() - before < 240_000, 'nobody waits for a probe that has told its result')
+})
+
+test('a delivery that makes no call leaves it to the next to find out', async (t) => {
+  const facebook = await facebookSandbox(t)
+  const clock = steppedClock()
+  const service = await startService(t, { sandboxes: [facebook], clock })
+  await breakAccount(service, clock.now())
+  const before = clock.now()
+  for (const session of [1, 2, 3]) {
+    const batch = { ...BATCH, sessionId: session }
+    await service.post(form({ name: `Nobody ${session}`, batch, users: [{ email: 'n/a' }] }))
+  }
+  await service.post(upload(9))
+  while ((await service.app.store.backlog()).deliveries > 0) clock.advance(1_000)
+  t.match(await reaches(service, 9, 'delivered'), { state: 'delivered' })
+  t.ok(clock.now() - before < 120_000)
+})
+
+test('what a platform took over fails when nobody may ask for it for a day', async (t) => {
+  const klaviyo = await sandbox(t, 'klaviyo')
+  const clock = steppedClock()
+  const service = await startService(t, { sandboxes: [klaviyo], clock })
+  t.equal((await service.post(upload(1), '?sync=true')).status, 200)
+  klaviyo.configure(failing('not_authenticated'))
+  while ((await service.app.store.backlog()).deliveries > 0) clock.advance(10 * 60_000)
+  t.match(await reaches(service, 1, 'failed'), { destinations: [{ lastError: { code: 'auth' } }] })
+})
+
+test('a wait that is longer than the time for retries is cut to it', async (t) => {
+  const klaviyo = await sandbox(t, 'klaviyo')
+  const service = await startService(t, { sandboxes: [klaviyo], config: { retryHours: 0.5 } })
+  klaviyo.failNext({
+    times: 1,
+    answer: { status: 429, headers: { 'retry-after': '2400' }, body: { errors: [] } }
+  })
+  await service.post(upload(1))
+  t.match(await service.settled(1), { state: 'delivered' })
+})
+
+test('an instance that does not know a tag does not give up what is old', async (t) => {
+  const facebook = await facebookSandbox(t)
+  const folder = temporaryFolder(t)
+  const service = await startService(t, { sandboxes: [facebook], folder, clock: steppedClock() })
+  facebook.configure(failing('expired_token'))
+  t.equal((await service.post(upload(1), '?sync=true')).status, 400)
+  await service.app.close()
+  facebook.configure(WORKING)
+
+  const later = steppedClock()
+  later.advance(30 * HOUR_MS)
+  const without = await startService(t, { folder, clock: later })
+  for (;;) {
+    const [destination] = (await reaches(without, 1, 'held')).destinations
+    if ((destination?.['lastError'] as { code: string }).code === 'not_configured') break
+  }
+  await without.app.close()
+  const again = await startService(t, { sandboxes: [facebook], folder })
+  t.match(await again.settled(1), { state: 'delivered', destinations: [{ lastError: null }] })
+})
+
+test('what an older instance accepted for a former account is moved in the end', async (t) => {
+  const facebook = await facebookSandbox(t)
+  const folder = temporaryFolder(t)
+  const newer = steppedClock()
+  const former = { 'facebook/eu-shop': { ...facebook.variables, adAccountId: '4242' } }
+  const older = await startService(t, { tags: former, folder })
+  await older.post(upload(1))
+  await older.app.close()
+
+  // By its clock it was started before that was accepted.
+  newer.advance(-HOUR_MS)
+  const tags = { 'facebook/eu-shop': facebook.variables }
+  const service = await startService(t, { tags, folder, clock: newer })
+  const before = newer.now()
+  while ((await service.app.store.backlog()).deliveries > 0) newer.advance(60_000)
+  t.match(await reaches(service, 1, 'delivered'), { state: 'delivered' })
+  t.ok(newer.now() - before >= 15 * 60_000)
 })
