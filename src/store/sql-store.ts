@@ -21,13 +21,25 @@ import {
 } from './sql-deliveries.ts'
 import { settleHook, takeHooks } from './sql-hooks.ts'
 import { changesSince, session, sessionDeliveries, sessions } from './sql-sessions.ts'
-import { backlog, cutoffsOf, sweepable, sweepHooks, sweepSession } from './sql-sweep.ts'
+import {
+  backlog,
+  cutoffsOf,
+  MAX_SESSIONS,
+  sweepable,
+  sweepHooks,
+  sweepSession
+} from './sql-sweep.ts'
 import type { Database, Sql } from './sql.ts'
 import type { Store, StoreOptions } from './store.ts'
 
 export interface SqlStoreOptions extends StoreOptions {
   /** Writes turns to a queue that lies in the same database, in the transaction that made them. */
   readonly enqueue?: (sql: Sql, turns: readonly Turn[]) => Promise<void>
+}
+
+export interface SqlStore extends Store {
+  /** A part of a sweep that others can wait for. Returns whether there is more to do. */
+  sweepSome(now: number): Promise<boolean>
 }
 
 /** SQLite's transactions run one after the other; in PostgreSQL only a sequence never repeats. */
@@ -37,7 +49,7 @@ const NEXT_POSITION = {
 } as const satisfies Record<Database['dialect'], string>
 
 /** The store over a database whose schema is up to date. */
-export function createSqlStore(database: Database, options: SqlStoreOptions): Store {
+export function createSqlStore(database: Database, options: SqlStoreOptions): SqlStore {
   const { enqueue } = options
   const nextPosition = NEXT_POSITION[database.dialect]
 
@@ -57,6 +69,18 @@ export function createSqlStore(database: Database, options: SqlStoreOptions): St
     <A extends readonly unknown[], R>(run: (transaction: Transaction, ...args: A) => Promise<R>) =>
     (...args: A): Promise<R> =>
       database.transaction((sql) => run(beginWith(sql), ...args))
+
+  async function sweepSome(now: number): Promise<boolean> {
+    const cutoffs = cutoffsOf(options, now)
+    await inTransaction(sweepHooks)(now)
+    const found = await inTransaction(sweepable)(cutoffs)
+    let cleared = 0
+    // Each session in a transaction of its own: nobody has to wait for all of them.
+    for (const { owner, sessionId } of found) {
+      if (await inTransaction(sweepSession)(owner, sessionId, cutoffs)) cleared += 1
+    }
+    return found.length === MAX_SESSIONS && cleared > 0
+  }
 
   return {
     accept: inTransaction(accept),
@@ -82,14 +106,13 @@ export function createSqlStore(database: Database, options: SqlStoreOptions): St
     takeHooks: inTransaction(takeHooks),
     settleHook: inTransaction(settleHook),
     backlog: inTransaction(backlog),
-    async sweep(now) {
-      const cutoffs = cutoffsOf(options, now)
-      await inTransaction(sweepHooks)(now)
-      // Each session in a transaction of its own: nobody has to wait for all of them.
-      for (const { owner, sessionId } of await inTransaction(sweepable)(cutoffs)) {
-        await inTransaction(sweepSession)(owner, sessionId, cutoffs)
-      }
-    },
+    sweep: (now) => sweepAll(() => sweepSome(now)),
+    sweepSome,
     close: () => database.close()
   }
+}
+
+/** Sweeps part after part, until there is nothing more to do. */
+export async function sweepAll(sweepSome: () => Promise<boolean>): Promise<void> {
+  while (await sweepSome());
 }

@@ -9,8 +9,8 @@ const KEEP_STATUS_MS = 24 * HOUR_MS
 /** Nobody waits for news that is older, see the pace of the attempts in `src/dispatch`. */
 const KEEP_HOOKS_MS = 72 * HOUR_MS
 
-/** What one sweep takes on, so that others need not wait long; the next one goes on. */
-const MAX_SESSIONS = 200
+/** What is taken on at once, so that others need not wait long. */
+export const MAX_SESSIONS = 200
 const MAX_UPLOADS = 1_000
 
 /** Before when something must have settled to go. */
@@ -71,21 +71,22 @@ const LATER_UPLOAD = `SELECT 1 FROM uploads AS later
 
 /**
  * Users of settled uploads go after their time. Uploads stay until their whole session is old, so
- * that no batch of it seems to be missing; those that were replaced need not wait for it.
+ * that no batch of it seems to be missing; those that were replaced need not wait for it. Returns
+ * whether anything went.
  */
 export async function sweepSession(
   transaction: Transaction,
   owner: string,
   sessionId: number,
   { users, status }: Cutoffs
-): Promise<void> {
+): Promise<boolean> {
   const record = await lockSession(transaction, owner, sessionId)
-  if (record === undefined) return
+  if (record === undefined) return false
   const { sql } = transaction
-  await sql.run(
+  const payloads = await sql.run(
     `DELETE FROM payloads WHERE upload_id IN (
        SELECT id FROM uploads WHERE owner = ?1 AND session_id = ?2 AND settled_at < ?3
-     )`,
+     ) RETURNING upload_id`,
     [owner, sessionId, users]
   )
   const isOld = record.changedAt < status
@@ -95,12 +96,13 @@ export async function sweepSession(
     [owner, sessionId, status]
   )
   for (const { id } of rows) await forget(transaction, String(id))
-  if (rows.length === 0) return
+  if (rows.length === 0) return payloads.length > 0
   const left = await recount(transaction, record)
   if (left !== undefined) await saveSession(transaction, left)
   else {
     await sql.run('DELETE FROM sessions WHERE owner = ?1 AND session_id = ?2', [owner, sessionId])
   }
+  return true
 }
 
 async function forget({ sql }: Transaction, uploadId: string): Promise<void> {

@@ -1,11 +1,11 @@
 import { setTimeout as wait } from 'node:timers/promises'
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads'
 import { migrate } from './migrations.ts'
-import { createSqlStore } from './sql-store.ts'
+import { createSqlStore, type SqlStore } from './sql-store.ts'
 import type { Database } from './sql.ts'
 import { type Answer, type Call, movable, type ThreadOptions, writeError } from './sqlite-calls.ts'
 import { isBusy, openFile, type SqliteFile } from './sqlite-file.ts'
-import { type Store, StoreError } from './store.ts'
+import { StoreError } from './store.ts'
 
 const LOCK_WAIT_MS = 10_000
 const LOCK_POLL_MS = 200
@@ -15,7 +15,7 @@ const MAX_GROUP = 100
 /** A file with the store on it. */
 interface Opened {
   readonly file: SqliteFile
-  readonly store: Store
+  readonly store: SqlStore
 }
 
 /** Answers the calls that come in on a port, those that wait together in one transaction. */
@@ -39,7 +39,7 @@ export function serve(port: MessagePort, options: ThreadOptions): void {
       for (const answer of await answerGroup(group)) {
         port.postMessage(answer, 'value' in answer ? movable([answer.value]) : [])
       }
-      if (group.some(({ name }) => name === 'sweep')) isUntidy = true
+      if (group.some(({ name }) => name === 'sweepSome')) isUntidy = true
     }
     isRunning = false
     tidy()
@@ -143,7 +143,7 @@ async function inSavepoint<T>(
  */
 async function runGroup(
   file: SqliteFile,
-  store: Store,
+  store: SqlStore,
   group: readonly Call[]
 ): Promise<readonly Answer[]> {
   try {
@@ -162,7 +162,7 @@ async function runGroup(
 
 async function runTogether(
   file: SqliteFile,
-  store: Store,
+  store: SqlStore,
   group: readonly Call[]
 ): Promise<readonly Answer[]> {
   file.exec('BEGIN IMMEDIATE')
@@ -172,7 +172,7 @@ async function runTogether(
   return answers
 }
 
-async function answerCall(store: Store, { id, name, args }: Call): Promise<Answer> {
+async function answerCall(store: SqlStore, { id, name, args }: Call): Promise<Answer> {
   try {
     const value: unknown = await Reflect.apply(store[name], store, args)
     return { id, value }

@@ -1,4 +1,5 @@
 import { Worker } from 'node:worker_threads'
+import { type SqlStore, sweepAll } from './sql-store.ts'
 import { type Answer, type Call, movable, readError, type ThreadOptions } from './sqlite-calls.ts'
 import { type Store, StoreError, type StoreOptions } from './store.ts'
 
@@ -19,9 +20,10 @@ const THREAD = new URL('./sqlite-worker.ts', import.meta.url)
 export async function openSqlite(options: SqliteOptions): Promise<Store> {
   const thread = createThread(options)
   const call =
-    <K extends keyof Store>(name: K) =>
-    (...args: Parameters<Store[K]>): Promise<Awaited<ReturnType<Store[K]>>> =>
+    <K extends keyof SqlStore>(name: K) =>
+    (...args: Parameters<SqlStore[K]>): Promise<Awaited<ReturnType<SqlStore[K]>>> =>
       thread.call(name, args)
+  const sweepSome = call('sweepSome')
 
   const store: Store = {
     accept: call('accept'),
@@ -47,7 +49,8 @@ export async function openSqlite(options: SqliteOptions): Promise<Store> {
     takeHooks: call('takeHooks'),
     settleHook: call('settleHook'),
     backlog: call('backlog'),
-    sweep: call('sweep'),
+    // The thread answers others in between.
+    sweep: (now) => sweepAll(() => sweepSome(now)),
     close: () => thread.close()
   }
   try {
@@ -102,8 +105,11 @@ function createThread(options: SqliteOptions) {
     for (const { reject } of failed) reject(error)
   }
 
-  function call<T>(name: keyof Store, args: readonly unknown[]): Promise<T> {
-    if (isClosed) return Promise.reject(new StoreError('the store is closed'))
+  function call<T>(name: keyof SqlStore, args: readonly unknown[]): Promise<T> {
+    return isClosed ? Promise.reject(new StoreError('the store is closed')) : send(name, args)
+  }
+
+  function send<T>(name: keyof SqlStore, args: readonly unknown[]): Promise<T> {
     const { promise, resolve, reject } = Promise.withResolvers<T>()
     const message: Call = { id: (lastId += 1), name, args }
     waiting.set(message.id, { resolve, reject })
@@ -121,8 +127,8 @@ function createThread(options: SqliteOptions) {
     /** Lets everything that was called before end. */
     async close(): Promise<void> {
       if (isClosed) return
-      if (worker !== undefined) await call('close', []).catch(() => undefined)
       isClosed = true
+      if (worker !== undefined) await send('close', []).catch(() => undefined)
       await worker?.terminate()
     }
   }
