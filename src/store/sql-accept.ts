@@ -31,21 +31,23 @@ export async function accept(
     for (const target of targets) {
       outcomes.push(await deliver(transaction, record, upload, had, target, now))
     }
-    const turns = outcomes.flatMap(({ delivery, runs }) => (runs ? (turnOf(delivery) ?? []) : []))
-    if (turns.length > 0) await keepUsers(transaction, upload.id, sealedUsers)
-    await transaction.enqueue(turns)
-    const isDuplicate = known !== undefined
-    return { upload, duplicate: isDuplicate, deliveries: outcomes.map(deliveryOf), turns }
+    const deliveries = outcomes.map(({ delivery }) => delivery)
+    const started = outcomes.filter(({ starts }) => starts).map(({ delivery }) => delivery)
+    if (started.length > 0) await keepUsers(transaction, upload.id, sealedUsers)
+    await transaction.enqueue(turnsOf(started))
+    // Also of those under way: who sends again may not have heard of them, and no queue either.
+    return { upload, duplicate: known !== undefined, deliveries, turns: turnsOf(deliveries) }
   })
 }
 
 /** The delivery to one target, and whether it starts now. */
 interface Outcome {
   readonly delivery: Delivery
-  readonly runs: boolean
+  readonly starts: boolean
 }
 
-const deliveryOf = ({ delivery }: Outcome) => delivery
+const turnsOf = (deliveries: readonly Delivery[]) =>
+  deliveries.flatMap((delivery) => turnOf(delivery) ?? [])
 
 /** What makes two uploads the same. The default country changes what is sent, so it counts. */
 function identityOf(upload: NewUpload): string {
@@ -140,10 +142,10 @@ async function deliver(
     const fresh = { ...target, ...FRESH, ...times, id: randomUUID(), uploadId, sequence }
     const delivery = await addDelivery(transaction, record, fresh)
     await transaction.sql.run('UPDATE uploads SET settled_at = NULL WHERE id = ?1', [uploadId])
-    return { delivery, runs: true }
+    return { delivery, starts: true }
   }
-  if (before.state !== 'failed') return { delivery: before, runs: false }
-  return { delivery: await startAnew(transaction, record, before, now), runs: true }
+  if (before.state !== 'failed') return { delivery: before, starts: false }
+  return { delivery: await startAnew(transaction, record, before, now), starts: true }
 }
 
 /** Keeps them anew also where they are there: a new key may have sealed them. */
@@ -184,7 +186,7 @@ export async function restart(
     for (const { failed, hasUsers } of wanted) {
       if (hasUsers) started.push(await startAnew(transaction, record, failed, now))
     }
-    const turns = started.flatMap((delivery) => turnOf(delivery) ?? [])
+    const turns = turnsOf(started)
     await transaction.enqueue(turns)
     return { deliveries: started, expired: wanted.length - started.length, turns }
   })
