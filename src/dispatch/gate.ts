@@ -139,7 +139,8 @@ export function createGate(options: GateOptions): Gate {
     if (!(await store.claimProbe(key, now, until))) return { closed: claimed, isProbed: true }
     return {
       async leave() {
-        const free = { ...claimed, until: clock.now() }
+        // Not at once, so that those who all tell nothing do not chase each other.
+        const free = { ...claimed, until: clock.now() + backoffMs(1) }
         if (await store.setAccount(key, free, clock.now(), claimed)) onOpen(key)
       }
     }

@@ -89,7 +89,12 @@ export function judge(failure: Failure): Verdict {
     case 'rate_limited':
       return { action: 'retry', waitMs, account: 'pause' }
     case 'transient':
-      return { action: 'retry', waitMs, account: 'failing' }
+      // Who tells how long it takes works.
+      return {
+        action: 'retry',
+        waitMs,
+        account: error.waitMs === undefined ? 'failing' : undefined
+      }
     case 'not_found':
       if (segmentIsFresh) return { action: 'retry', waitMs, account: undefined }
       return resolvedAnew ? { action: 'fail' } : { action: 'resolve_anew' }

@@ -52,7 +52,10 @@ export async function loadSegment(
     if (listedAt > clock.now()) throw new NotListedError(listedAt - clock.now())
     await change({ creatingSince: clock.now() })
     try {
-      return await destination.provider.createSegment(audience, context)
+      const id = await destination.provider.createSegment(audience, context)
+      // Its first upload creates it.
+      if (id === undefined) await change({ creatingSince: undefined })
+      return id
     } catch (error) {
       if (isAnswered(error)) await change({ creatingSince: undefined })
       throw error

@@ -159,11 +159,13 @@ export function createPostgresQueue({ boss, database, store, log }: PostgresQueu
   }
 
   async function giveBack(job: Job, { againAt }: { readonly againAt: number }): Promise<void> {
+    // pg-boss counts from the beginning of the transaction.
+    const startAfter = secondsUntil(againAt)
     await database.transaction(async (sql) => {
       const db = within(sql)
       const given = affectedIds(await boss.fail(QUEUE, job, null, { db }))
       if (!given.has(job.id)) return
-      await boss.update(QUEUE, undefined, { id: job.id, startAfter: secondsUntil(againAt), db })
+      await boss.update(QUEUE, undefined, { id: job.id, startAfter, db })
     })
   }
 

@@ -1,4 +1,4 @@
-import { setImmediate as turn } from 'node:timers/promises'
+import { setImmediate as turn, setTimeout as pause } from 'node:timers/promises'
 import { test, type Test } from 'tap'
 import { providers } from '../../providers/registry.ts'
 import type { Sandbox } from '../../providers/sandbox.ts'
@@ -30,6 +30,15 @@ async function reaches(service: Service, sessionId: number, state: string): Prom
     const { body } = await service.get(`/audience/sessions/${sessionId}`)
     const status = body as Status
     if (status.destinations[0]?.['state'] === state) return status
+    await pause(5)
+  }
+}
+
+/** Repeats until every delivery has settled, with some real time in between for what is under way. */
+async function whileUnsettled({ app }: Service, step: () => void): Promise<void> {
+  while ((await app.store.backlog()).deliveries > 0) {
+    step()
+    await pause(5)
   }
 }
 
@@ -69,7 +78,7 @@ test('an expired token holds its account until a check succeeds, and nothing fai
   while (facebook.requests.length === calls) await turn()
   t.match(await reaches(service, 1, 'held'), { destinations: [{ attempts: 1 }] })
   facebook.configure(WORKING)
-  while ((await service.app.store.backlog()).deliveries > 0) clock.advance(60_000)
+  await whileUnsettled(service, () => clock.advance(60_000))
   t.match(await reaches(service, 1, 'delivered'), { destinations: [{ lastError: null }] })
   t.match((await service.get('/providers')).body, {
     providers: [{ account: { status: 'open', since: null, until: null, error: null } }]
@@ -101,7 +110,7 @@ test('a refusal that no check finds holds its own delivery, not the account', as
   t.equal((await service.post(upload(1), '?sync=true')).status, 400)
   t.equal((await service.post(upload(2), '?sync=true')).status, 200)
   await reaches(service, 1, 'held')
-  clock.advance(60_000)
+  await whileUnsettled(service, () => clock.advance(60_000))
   await reaches(service, 1, 'delivered')
 })
 
@@ -115,7 +124,7 @@ test('what was held for too long fails and says why', async (t) => {
   for (const sessionId of [1, 2]) {
     await reaches(service, sessionId, 'held')
   }
-  clock.advance(25 * HOUR_MS)
+  await whileUnsettled(service, () => clock.advance(HOUR_MS))
   for (const sessionId of [1, 2]) {
     t.match(await reaches(service, sessionId, 'failed'), {
       state: 'failed',
@@ -149,7 +158,7 @@ test('a platform that is down is left alone, and one call finds out when it is b
   const [stillBroken] = Object.values(await app.store.accounts())
   t.equal(stillBroken?.status, 'broken')
   facebook.configure(WORKING)
-  while ((await app.store.backlog()).deliveries > 0) clock.advance(60_000)
+  await whileUnsettled(service, () => clock.advance(60_000))
   for (const session of [...sessions, 9]) await reaches(service, session, 'delivered')
   t.equal(members(facebook).length, 9)
 })
@@ -216,7 +225,7 @@ test('a tag that is not configured any more is waited for, for a day', async (t)
   const clock = steppedClock()
   const without = await startService(t, { folder, clock })
   t.match(await reaches(without, BATCH.sessionId, 'retrying'), { state: 'sending' })
-  while ((await without.app.store.backlog()).deliveries > 0) clock.advance(HOUR_MS)
+  await whileUnsettled(without, () => clock.advance(HOUR_MS))
   t.match(await without.settled(BATCH.sessionId), {
     state: 'failed',
     destinations: [
@@ -362,11 +371,7 @@ test('a look at an import that works opens an account that was broken', async (t
   }
   await breakAccount(service, clock.now())
   const before = clock.now()
-  while ((await service.app.store.backlog()).deliveries > 0) {
-    clock.advance(1_000)
-    // What goes on at the platform takes real time.
-    await service.get('/audience/sessions')
-  }
+  await whileUnsettled(service, () => clock.advance(1_000))
   t.ok(clock.now() - before < 240_000, 'nobody waits for a probe that has told its result')
 })
 
@@ -381,7 +386,7 @@ test('a delivery that makes no call leaves it to the next to find out', async (t
     await service.post(form({ name: `Nobody ${session}`, batch, users: [{ email: 'n/a' }] }))
   }
   await service.post(upload(9))
-  while ((await service.app.store.backlog()).deliveries > 0) clock.advance(1_000)
+  await whileUnsettled(service, () => clock.advance(1_000))
   t.match(await reaches(service, 9, 'delivered'), { state: 'delivered' })
   t.ok(clock.now() - before < 120_000)
 })
@@ -392,7 +397,7 @@ test('what a platform took over fails when nobody may ask for it for a day', asy
   const service = await startService(t, { sandboxes: [klaviyo], clock })
   t.equal((await service.post(upload(1), '?sync=true')).status, 200)
   klaviyo.configure(failing('not_authenticated'))
-  while ((await service.app.store.backlog()).deliveries > 0) clock.advance(10 * 60_000)
+  await whileUnsettled(service, () => clock.advance(10 * 60_000))
   t.match(await reaches(service, 1, 'failed'), { destinations: [{ lastError: { code: 'auth' } }] })
 })
 
@@ -442,7 +447,7 @@ test('what an older instance accepted for a former account is moved in the end',
   const tags = { 'facebook/eu-shop': facebook.variables }
   const service = await startService(t, { tags, folder, clock: newer })
   const before = newer.now()
-  while ((await service.app.store.backlog()).deliveries > 0) newer.advance(60_000)
+  await whileUnsettled(service, () => newer.advance(60_000))
   t.match(await reaches(service, 1, 'delivered'), { state: 'delivered' })
   t.ok(newer.now() - before >= 15 * 60_000)
 })

@@ -190,7 +190,7 @@ test('a synchronous caller hears of every error in these words, unless a retry m
   for (const [error, [code, errorClass, message]] of Object.entries(classes)) {
     const reason = `facebook/default: ${message}${code && ` (fbtrace_id Axyz) (${code})`}`
     const isRetried = errorClass === 'transient' || errorClass === 'rate_limited'
-    const failed = isRetried ? `${reason}; retried until <time>` : reason
+    const failed = errorClass === 'invalid' ? reason : `${reason}; retried until <time>`
 
     if (isRetried || errorClass === 'not_found') {
       sandbox.failNext({ error, times: 1, path: '/users' })

@@ -472,7 +472,8 @@ test('every class of error reaches the caller of POST /audience in our own words
       t.strictSame(await post(), taken, `${error} once`)
     }
     const reason = `klaviyo/default: ${message} (${platformCode})`
-    const errors = [isRetried ? `${reason}; retried until <time>` : reason]
+    const isFinal = errorClass === 'invalid' || isResolvedAnew
+    const errors = [isFinal ? reason : `${reason}; retried until <time>`]
     sandbox.failNext({ ...fault, times: isRetried ? 3 : isResolvedAnew ? 2 : 1 })
     t.strictSame(await post(), { status: 400, body: { success: false, errors } }, error)
   }

@@ -4,7 +4,7 @@ import type { Audience, EncodedBody } from '../../providers/provider.ts'
 import { tiktok } from '../../providers/tiktok/index.ts'
 import type { TikTokVariables } from '../../providers/tiktok/variables.ts'
 import { createMembers, type Members } from '../../src/audience/members.ts'
-import { instantClock } from '../support/clock.ts'
+import { fastClock } from '../support/clock.ts'
 import { failureOf, providerContext } from '../support/provider-context.ts'
 import { form as audienceForm, startService } from '../support/service.ts'
 
@@ -505,8 +505,8 @@ test('the sandbox refuses files and changes that TikTok refuses', async (t) => {
 test('through POST /audience small batches become one audience, or the caller hears why not', async (t) => {
   const { sandbox, held } = await start(t)
   const tag = { ...sandbox.variables, route: 'file' }
-  // Polls take no time and none passes: else the day that files wait for others would be over at once.
-  const clock = { ...instantClock(), now: () => Date.now() }
+  // Polls take little time, and the day that files wait for others is not over at once.
+  const clock = fastClock(200)
   const service = await startService(t, { tags: { 'tiktok/eu-shop': tag }, clock })
   const post = async (sessionId: number, sequence: number, from: number, to: number) => {
     const users = Array.from({ length: to - from + 1 }, (_, index) => ({

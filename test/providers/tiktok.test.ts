@@ -891,7 +891,8 @@ test('every error of TikTok is told to a synchronous caller of POST /audience', 
     const code =
       'platformCode' in expected ? ` (request_id 2026112212000000) (${expected.platformCode})` : ''
     const isRetried = errorClass === 'transient' || errorClass === 'rate_limited'
-    const reason = `tiktok/default: ${message}${code}${isRetried ? '; retried until <time>' : ''}`
+    const isFinal = errorClass === 'invalid'
+    const reason = `tiktok/default: ${message}${code}${isFinal ? '' : '; retried until <time>'}`
 
     if (isRetried || errorClass === 'not_found') {
       sandbox.failNext({ error, times: 1, path: 'mapping' })

@@ -1,5 +1,5 @@
 import { setImmediate as turn } from 'node:timers/promises'
-import type { Clock } from '../../src/dispatch/clock.ts'
+import { type Clock, systemClock } from '../../src/dispatch/clock.ts'
 
 export interface TestClock extends Clock {
   /** All waits asked for, in milliseconds. */
@@ -18,6 +18,15 @@ export function instantClock(): TestClock {
       aheadMs += forMs
       await turn(undefined, { signal })
     }
+  }
+}
+
+/** A clock that goes faster than others by this factor. */
+export function fastClock(factor: number): Clock {
+  const began = Date.now()
+  return {
+    now: () => began + (Date.now() - began) * factor,
+    sleep: (forMs, signal) => systemClock.sleep(forMs / factor, signal)
   }
 }
 

@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Writable } from 'node:stream'
+import { setTimeout as pause } from 'node:timers/promises'
 import type { FastifyInstance } from 'fastify'
 import type { Test } from 'tap'
 import { providers } from '../../providers/registry.ts'
@@ -50,6 +51,8 @@ export interface Service {
   /** Waits until every delivery of the session has settled; returns the session's status. */
   settled(sessionId: number): Promise<Record<string, unknown>>
 }
+
+const ASK_EVERY_MS = 10
 
 /** A running service on a free loopback port, closed with the test. */
 export async function startService(t: Test, options: ServiceOptions = {}): Promise<Service> {
@@ -108,6 +111,8 @@ export async function startService(t: Test, options: ServiceOptions = {}): Promi
         const { body } = await call(`/audience/sessions/${sessionId}`)
         const status = body as Record<string, unknown>
         if (status['state'] !== 'sending') return status
+        // Asking without a pause would take the processor from what is asked about.
+        await pause(ASK_EVERY_MS)
       }
     }
   }
