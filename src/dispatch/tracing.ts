@@ -12,6 +12,7 @@ import {
 } from '@opentelemetry/api'
 import { W3CTraceContextPropagator } from '@opentelemetry/core'
 import { ProviderError } from '../../providers/errors.ts'
+import { StoreError } from '../store/store.ts'
 
 const propagator = new W3CTraceContextPropagator()
 
@@ -57,11 +58,15 @@ function errorType(error: unknown): string {
   return error instanceof Error ? error.name : 'unknown'
 }
 
-/** What the log may know of an unexpected error: its type and where it was thrown, not its text. */
-export function faultOf(error: unknown): { type: string; at: string } {
+/**
+ * What the log may know of an unexpected error: its type and where it was thrown, not its text,
+ * unless that is about the database, its disk or its address.
+ */
+export function faultOf(error: unknown): { type: string; at: string; reason?: string } {
   if (!(error instanceof Error)) return { type: typeof error, at: '' }
   const frames = (error.stack ?? '')
     .split('\n')
     .filter((line) => line.trimStart().startsWith('at '))
-  return { type: error.name, at: frames.map((line) => line.trim()).join('; ') }
+  const at = frames.map((line) => line.trim()).join('; ')
+  return { type: error.name, at, ...(error instanceof StoreError && { reason: error.message }) }
 }

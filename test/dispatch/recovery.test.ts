@@ -425,8 +425,8 @@ test('an instance that does not know a tag does not give up what is old', async 
   later.advance(30 * HOUR_MS)
   const without = await startService(t, { folder, clock: later })
   for (;;) {
-    const [destination] = (await reaches(without, 1, 'held')).destinations
-    if ((destination?.['lastError'] as { code: string }).code === 'not_configured') break
+    const [destination = {}] = (await reaches(without, 1, 'held')).destinations
+    if ((destination['lastError'] as { code: string }).code === 'not_configured') break
   }
   await without.app.close()
   const again = await startService(t, { sandboxes: [facebook], folder })

@@ -89,7 +89,6 @@ for (const [name, make] of Object.entries(DISKS)) {
       const { facebook } = await startPlatforms(t)
       const service = launchService(t, {
         sandboxes: [facebook],
-        isBare: true,
         env: { DATABASE_URL: `sqlite:${join(disk.folder, 'audience.db')}` }
       })
       const url = await service.listening()
