@@ -1,3 +1,5 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Value } from 'typebox/value'
 import { providers } from '../../providers/registry.ts'
@@ -6,6 +8,7 @@ import { createMembers } from '../../src/audience/members.ts'
 import { parseUsers } from '../../src/audience/parse-users.ts'
 import { generateCustomers } from '../../src/cli/sample-customers.ts'
 import { loadConfig } from '../../src/config.ts'
+import { OPEN_ACCOUNT } from '../../src/store/store.ts'
 
 /**
  * How long the service itself takes for one upload of 10,000 made-up customers:
@@ -69,9 +72,25 @@ await measure('normalise, hash and encode for all of them', () => {
   return targets.map(({ provider, settings }) => provider.encode(members, audience, settings))
 })
 
-const noTags = join(import.meta.dirname, '../support/empty-config.json')
-const config = loadConfig({ AUDIENCE_CONFIG: noTags, LOG_LEVEL: 'silent', PORT: '0' }, providers)
+const folder = await mkdtemp(join(tmpdir(), 'audience-bench-'))
+const config = loadConfig(
+  {
+    AUDIENCE_CONFIG: join(import.meta.dirname, '../support/empty-config.json'),
+    DATABASE_URL: `sqlite:${join(folder, 'audience.db')}`,
+    LOG_LEVEL: 'silent',
+    PORT: '0',
+    FACEBOOK_ACCESS_TOKEN: 'token',
+    FACEBOOK_AD_ACCOUNT_ID: '1',
+    FACEBOOK_BASE_URL: 'http://127.0.0.1:1'
+  },
+  providers
+)
 const app = await buildApp(config)
+// Accepting is measured, not preparing: nothing is sent meanwhile.
+const until = Date.now() + 3_600_000
+const held = { ...OPEN_ACCOUNT, status: 'held', until, since: Date.now() } as const
+await app.store.setAccount('facebook/1 default', held, Date.now())
 const serviceUrl = await app.listen({ host: config.host, port: config.port })
-await measure('POST to answer, no platform configured', () => post(serviceUrl))
+await measure('POST to answer, kept on disk', () => post(serviceUrl))
 await app.close()
+await rm(folder, { recursive: true })
