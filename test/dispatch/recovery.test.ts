@@ -372,7 +372,7 @@ test('a look at an import that works opens an account that was broken', async (t
   await breakAccount(service, clock.now())
   const before = clock.now()
   await whileUnsettled(service, () => clock.advance(1_000))
-  t.ok(clock.now() - before < 240_000, 'nobody waits for a probe that has told its result')
+  t.ok(clock.now() - before < 600_000, 'nobody waits for a probe that has told its result')
 })
 
 test('a delivery that makes no call leaves it to the next to find out', async (t) => {
@@ -388,7 +388,7 @@ test('a delivery that makes no call leaves it to the next to find out', async (t
   await service.post(upload(9))
   await whileUnsettled(service, () => clock.advance(1_000))
   t.match(await reaches(service, 9, 'delivered'), { state: 'delivered' })
-  t.ok(clock.now() - before < 120_000)
+  t.ok(clock.now() - before < 300_000)
 })
 
 test('what a platform took over fails when nobody may ask for it for a day', async (t) => {
