@@ -59,7 +59,7 @@ export interface Dispatcher {
 
 const CHECK_WITHIN_MS = 10_000
 const PROBE_MARGIN_MS = 5_000
-const UNKNOWN_TAG_WAIT_MS = 10_000
+const UNKNOWN_TAG_WAIT_MS = 5_000
 const UNKNOWN_TAG_FOR_MS = 24 * 3_600_000
 /** Longer than two versions of the service run side by side. */
 const MOVE_AFTER_MS = 15 * 60_000
@@ -165,7 +165,9 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     const message = `${delivery.provider}/${delivery.tag} is not configured any more`
     const lastError = { code: 'not_configured', message }
     const isOver = now - unknownSince > UNKNOWN_TAG_FOR_MS
-    const nextAttemptAt = isOver ? undefined : now + UNKNOWN_TAG_WAIT_MS
+    // At random, so that not always the same instance is the first to look again.
+    const waitMs = UNKNOWN_TAG_WAIT_MS * (0.5 + Math.random())
+    const nextAttemptAt = isOver ? undefined : Math.round(now + waitMs)
     const ended = isOver && ({ state: 'failed', settledAt: now } as const)
     const waiting = { unknownSince, lastError, nextAttemptAt, ...ended }
     waits.changed(await store.changeDelivery(delivery.id, waiting, now, delivery.revision))
