@@ -52,6 +52,13 @@ export function createDestinations(
   })
 }
 
+/** A destination as the store names it. */
+export const targetOf = ({ provider, tag, accountId }: Destination) => ({
+  provider: provider.name,
+  tag,
+  accountId
+})
+
 export const destinationName = ({ provider, tag }: Pick<Destination, 'provider' | 'tag'>) =>
   `${provider.name}/${tag}`
 

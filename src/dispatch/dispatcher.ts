@@ -4,13 +4,14 @@ import { ProviderError } from '../../providers/errors.ts'
 import type { CheckProblem } from '../../providers/provider.ts'
 import type { TakeTurn, Turn, TurnOutcome } from '../store/queue.ts'
 import type { Storage } from '../store/storage.ts'
-import { accountKey, type Delivery, StoreError, type Upload } from '../store/store.ts'
+import { accountKey, type Delivery, StoreError, turnOf, type Upload } from '../store/store.ts'
 import type { Clock } from './clock.ts'
 import {
   createDestinations,
   type Destination,
   type Platform,
-  providerContext
+  providerContext,
+  targetOf
 } from './destination.ts'
 import { createEncodings } from './encodings.ts'
 import { type CheckOutcome, createGate } from './gate.ts'
@@ -140,7 +141,8 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     if (turn.kind === 'confirm') return runner.confirm(job, signal)
     if (destination.accountId !== delivery.accountId) return move(job)
     const outcome = await destination.account.slots.add(() => runner.deliver(job, signal))
-    if (job.delivery.state === 'confirming') queue.push([confirmTurn(job.delivery)])
+    const next = turnOf(job.delivery)
+    if (next?.kind === 'confirm') queue.push([next])
     return outcome
   }
 
@@ -252,12 +254,6 @@ function toJob(upload: Upload, found: WithDestination): Job {
   return { ...found, upload, audience, parent: traceOf(upload.traceparent) }
 }
 
-const confirmTurn = (delivery: Delivery): Turn => ({
-  kind: 'confirm',
-  deliveryId: delivery.id,
-  account: accountKey(delivery)
-})
-
 /** Polls under way at once for one account: they take no slot of its uploads. */
 const POLLS_PER_ACCOUNT = 64
 /** Turns of accounts that are not configured here are looked at and put off. */
@@ -268,9 +264,7 @@ function room(
   destinations: readonly Destination[],
   { kind, account: key }: Pick<Turn, 'kind' | 'account'>
 ): number {
-  const found = destinations.find(
-    ({ provider, accountId }) => accountKey({ provider: provider.name, accountId }) === key
-  )
+  const found = destinations.find((destination) => accountKey(targetOf(destination)) === key)
   if (found === undefined) return UNKNOWN_ROOM
   return kind === 'confirm' ? POLLS_PER_ACCOUNT : found.account.slots.concurrency
 }

@@ -9,7 +9,7 @@ import {
 import { LONGEST_PAUSE_MS } from './account.ts'
 import { backoffMs, holdMs } from './backoff.ts'
 import type { Clock } from './clock.ts'
-import type { Destination } from './destination.ts'
+import { type Destination, targetOf } from './destination.ts'
 
 /**
  * What decides whether an account is called at all, over all instances. Pauses and outages concern
@@ -201,8 +201,6 @@ export function createGate(options: GateOptions): Gate {
 
 const NO_REASON: LastError = { code: 'auth', message: 'the platform refused this tag' }
 
-const accountOf = ({ provider, accountId }: Destination) =>
-  accountKey({ provider: provider.name, accountId })
+const accountOf = (destination: Destination) => accountKey(targetOf(destination))
 
-const tagOf = ({ provider, accountId, tag }: Destination) =>
-  tagKey({ provider: provider.name, accountId, tag })
+const tagOf = (destination: Destination) => tagKey(targetOf(destination))

@@ -2,7 +2,7 @@ import { ProviderError } from '../../providers/errors.ts'
 import type { Audience, ProviderContext, SegmentNotes } from '../../providers/provider.ts'
 import { type Segment, segmentLock, type Store } from '../store/store.ts'
 import type { Clock } from './clock.ts'
-import type { Destination } from './destination.ts'
+import { type Destination, targetOf } from './destination.ts'
 import { NotListedError } from './retry.ts'
 
 /** A new segment may not be visible everywhere at its platform for this long. */
@@ -78,7 +78,8 @@ export async function loadSegment(
   }
 }
 
-function segmentKey({ provider, accountId, variables }: Destination, audience: Audience): string {
-  const lock = segmentLock({ provider: provider.name, accountId, ...audience })
+function segmentKey(destination: Destination, audience: Audience): string {
+  const { provider, variables } = destination
+  const lock = segmentLock({ ...targetOf(destination), segmentName: audience.segmentName })
   return `${lock}${provider.segmentKind?.(audience, variables) ?? ''}`
 }

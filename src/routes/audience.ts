@@ -5,7 +5,7 @@ import overload from '../../plugins/overload.ts'
 import type { UsersProblem } from '../audience/parse-users.ts'
 import { segmentName } from '../audience/segment-name.ts'
 import type { Config } from '../config.ts'
-import type { Destination } from '../dispatch/destination.ts'
+import { type Destination, targetOf } from '../dispatch/destination.ts'
 import { uploadAttributes } from '../dispatch/job.ts'
 import { isOutOfMemory, isOutOfTime } from '../dispatch/workers.ts'
 import { traceHeaders } from '../dispatch/tracing.ts'
@@ -91,13 +91,9 @@ const routes: FastifyPluginAsyncTypebox<{ config: Config }> = async (app, { conf
 
 export default routes
 
-function toTarget({ provider, tag, variables, accountId }: Destination, segment: string): Target {
-  return {
-    provider: provider.name,
-    tag,
-    accountId,
-    segmentName: provider.storedName(segment, variables)
-  }
+function toTarget(destination: Destination, segment: string): Target {
+  const { provider, variables } = destination
+  return { ...targetOf(destination), segmentName: provider.storedName(segment, variables) }
 }
 
 function refusal({ kind, problem }: UsersProblem, maxUsers: number): Error {

@@ -1,10 +1,11 @@
 import { type FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from 'typebox'
 import type { CheckProblem } from '../../providers/provider.ts'
-import type { Destination } from '../dispatch/destination.ts'
+import { type Destination, targetOf } from '../dispatch/destination.ts'
 import { accountOf } from '../dispatch/job.ts'
 import { toLastError } from '../dispatch/retry.ts'
 import type { AccountState } from '../store/store.ts'
+import { isoTime } from './session-status.ts'
 import { readBoolean } from './upload-request.ts'
 
 const Query = Type.Object({ check: Type.Optional(Type.String()) })
@@ -47,7 +48,7 @@ const routes: FastifyPluginAsyncTypebox = async (app) => {
     const accounts = await store.accounts()
     const providers = dispatcher.destinations.map((destination, index) => ({
       ...describe(destination),
-      account: describeAccount(accountOf(accounts, toTarget(destination))),
+      account: describeAccount(accountOf(accounts, targetOf(destination))),
       ...(withCheck && { check: checks[index] })
     }))
     return { providers }
@@ -66,14 +67,6 @@ const routes: FastifyPluginAsyncTypebox = async (app) => {
 }
 
 export default routes
-
-const toTarget = ({ provider, accountId, tag }: Destination) => ({
-  provider: provider.name,
-  accountId,
-  tag
-})
-
-const isoTime = (ms: number | undefined) => (ms === undefined ? null : new Date(ms).toISOString())
 
 /** Whether the service sends to the account now, and if not, why and until when. */
 function describeAccount({ status, until, since, error }: AccountState) {

@@ -59,8 +59,8 @@ export function sessionOverview(summary: SessionSummary) {
     batches,
     users,
     deliveries,
-    startedAt: time(summary.startedAt),
-    changedAt: time(summary.changedAt)
+    startedAt: isoTime(summary.startedAt),
+    changedAt: isoTime(summary.changedAt)
   }
 }
 
@@ -77,13 +77,15 @@ export function deliveryStatus(delivery: Delivery) {
     state,
     attempts,
     users: { sent, received, invalid, leftOut: sumOf(leftOut) },
-    nextAttemptAt: time(nextAttemptAt),
+    nextAttemptAt: isoTime(nextAttemptAt),
     lastError: lastError ?? null,
-    settledAt: time(settledAt)
+    settledAt: isoTime(settledAt)
   }
 }
 
-const time = (ms: number | undefined) => (ms === undefined ? null : new Date(ms).toISOString())
+/** As answers tell times, which may be unknown. */
+export const isoTime = (ms: number | undefined) =>
+  ms === undefined ? null : new Date(ms).toISOString()
 
 const sumOf = (counts: Counts) => Object.values(counts).reduce((sum, count) => sum + count, 0)
 
@@ -168,7 +170,7 @@ function destinationOf(first: Delivery, group: readonly Delivery[]) {
     leftOutBy,
     notes: addCounts(group.map(({ notes }) => notes)),
     attempts: Math.max(...group.map(({ attempts }) => attempts)),
-    nextAttemptAt: time(nextAttempts.length === 0 ? undefined : Math.min(...nextAttempts)),
+    nextAttemptAt: isoTime(nextAttempts.length === 0 ? undefined : Math.min(...nextAttempts)),
     lastError: group.findLast(({ lastError }) => lastError !== undefined)?.lastError ?? null
   }
 }
