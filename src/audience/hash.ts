@@ -1,5 +1,7 @@
 import { hash } from 'node:crypto'
 
+/** Characters of a hash in hex. */
+export const HASH_LENGTH = 64
 const SHA256_HEX = /^[0-9a-f]{64}$/i
 /** What programs send that hash absent values too (Meta, "Customer information parameters"). */
 const HASH_OF_NOTHING = 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855'
@@ -11,7 +13,7 @@ export function sha256(text: string): string {
 
 /** Whether the whole value is the hash of an empty text, which stands for no value at all. */
 export function isHashOfNothing(value: string): boolean {
-  return value.trim().toLowerCase() === HASH_OF_NOTHING
+  return value.length >= HASH_LENGTH && value.trim().toLowerCase() === HASH_OF_NOTHING
 }
 
 /**
@@ -19,7 +21,7 @@ export function isHashOfNothing(value: string): boolean {
  * contains 64 hex digits is not.
  */
 export function isHash(value: string): boolean {
-  return SHA256_HEX.test(value.trim())
+  return value.length >= HASH_LENGTH && SHA256_HEX.test(value.trim())
 }
 
 /** The value in lower case if it is the SHA-256 of something, else `''`. */

@@ -1,13 +1,14 @@
 import { countryOrDefault, parseCountry } from './country.ts'
 import { normalizeEmail, stripEmail } from './email.ts'
 import { externalId } from './external-id.ts'
-import { givenHash, isHash, sha256 } from './hash.ts'
+import { givenHash, HASH_LENGTH, isHash, sha256 } from './hash.ts'
 import { normalizeName, plainName } from './name.ts'
 import { parsePhone } from './phone.ts'
 import { isPlaceholder } from './placeholder.ts'
-import { normalizePostalCode, normalizePostalCodeFull, plainPostalCode } from './postal-code.ts'
-import type { Purchase, User } from './schemas.ts'
-import { clean, written } from './text.ts'
+import { cutPostalCode, normalizePostalCodeFull, plainPostalCode } from './postal-code.ts'
+import type { Purchase } from './schemas.ts'
+import { clean, isBlank } from './text.ts'
+import type { UserColumns } from './user-columns.ts'
 
 /**
  * A field brought into one form that a platform matches on. Platforms that take the same form share
@@ -73,8 +74,6 @@ export interface MembersOptions {
   readonly defaultCountry?: string | undefined
 }
 
-type Column<T> = () => readonly T[]
-
 const FIELD_OF: Readonly<Record<MatchForm, MatchField>> = {
   email: 'email',
   emailStripped: 'email',
@@ -87,8 +86,8 @@ const FIELD_OF: Readonly<Record<MatchForm, MatchField>> = {
   postalCodeFull: 'postalCode'
 }
 
-/** Remembers what a function made of each key, because the values of a column repeat. */
-function memoize<K extends string, T extends {}>(make: (key: K) => T): (key: K) => T {
+/** Calls a function once for each key. */
+function memoize<K, T extends {}>(make: (key: K) => T): (key: K) => T {
   const known = new Map<K, T>()
   return (key) => {
     const before = known.get(key)
@@ -99,98 +98,109 @@ function memoize<K extends string, T extends {}>(make: (key: K) => T): (key: K) 
   }
 }
 
-/** Remembers what a function made of each text in each country. */
-function memoizeByCountry<T extends {}>(
-  make: (text: string, country: string) => T
-): (text: string, country: string) => T {
-  const ofCountry = memoize((country: string) => memoize((text: string) => make(text, country)))
-  return (text, country) => ofCountry(country)(text)
+/** For columns whose values repeat: each distinct one is made once. */
+function mapDistinct<T extends string>(
+  texts: readonly string[],
+  make: (text: string) => T
+): readonly T[] {
+  const toMade = memoize(make)
+  return texts.map((text) => toMade(text))
 }
 
-function lazy<T>(make: Column<T>): Column<T> {
-  let column: readonly T[] | undefined
-  return () => (column ??= make())
+/** The same where a text means something else in each country. */
+function mapDistinctByCountry(
+  texts: readonly string[],
+  countries: readonly string[],
+  make: (text: string, country: string) => string
+): readonly string[] {
+  const inCountry = memoize((country: string) => memoize((text: string) => make(text, country)))
+  return texts.map((text, row) => inCountry(countries[row] ?? '')(text))
 }
 
-function valueOf(user: User, field: MatchField): string {
-  return written(user[field])
+/** The texts without those that are hashes already. */
+function withoutHashes(texts: readonly string[]): readonly string[] {
+  return texts.some(isHash) ? texts.map((text) => (isHash(text) ? '' : text)) : texts
 }
 
-/** The text of a user's field, `''` if absent or given as a hash. */
-function textOf(user: User, field: MatchField): string {
-  const value = valueOf(user, field)
-  return isHash(value) ? '' : value
+function howGiven(text: string): Given {
+  if (isBlank(text)) return ''
+  return text.length >= HASH_LENGTH && givenHash(clean(text)) !== '' ? 'hash' : 'text'
 }
 
-function howGiven(user: User, field: MatchField): Given {
-  const value = clean(valueOf(user, field))
-  if (value === '' || (field === 'country' && isPlaceholder(value))) return ''
-  return givenHash(value) ? 'hash' : 'text'
+function howCountryGiven(text: string): Given {
+  return isPlaceholder(clean(text)) ? '' : howGiven(text)
+}
+
+function lazy<T extends {}>(make: () => T): () => T {
+  let made: T | undefined
+  return () => (made ??= make())
+}
+
+/** E.164 and region of each number. */
+function parsePhones(texts: readonly string[], countries: readonly string[]) {
+  const e164: string[] = []
+  const regions: string[] = []
+  for (const [row, text] of texts.entries()) {
+    const phone = parsePhone(text, countries[row] ?? '')
+    e164.push(phone.e164)
+    regions.push(phone.region)
+  }
+  return { e164, regions }
 }
 
 /**
  * The users of one upload in every form that platforms match on. Columns are made when first asked
- * for and kept; each distinct value is normalised and hashed once.
+ * for and kept; each distinct form is hashed once, and made once where values repeat.
  */
 export function createMembers(
-  users: readonly User[],
+  { size, texts, purchases }: UserColumns,
   { defaultCountry = '' }: MembersOptions = {}
 ): Members {
   const fallback = parseCountry(defaultCountry)
-  const toHash = memoize((text: string) => (text === '' ? '' : sha256(text)))
+  const toHash = memoize(sha256)
+  const clear = memoize((field: MatchField) => withoutHashes(texts[field]))
 
-  const column = <T extends {}>(field: MatchField, make: (text: string) => T): Column<T> => {
-    const made = memoize(make)
-    return lazy(() => users.map((user) => made(textOf(user, field))))
-  }
-  const columnByCountry = <T extends {}>(
-    field: MatchField,
-    make: (text: string, country: string) => T
-  ): Column<T> => {
-    const made = memoizeByCountry(make)
-    return lazy(() => users.map((user, i) => made(textOf(user, field), countries()[i] ?? '')))
-  }
+  const countries = lazy(() =>
+    mapDistinct(texts.country, (country) => countryOrDefault(country, fallback))
+  )
+  const phones = lazy(() => parsePhones(clear('phone'), countries()))
+  const inCountry = (make: (code: string, country: string) => string) =>
+    mapDistinctByCountry(clear('postalCode'), countries(), make)
 
-  const countries = lazy(() => {
-    const toCountry = memoize((text) => countryOrDefault(text, fallback))
-    return users.map((user) => toCountry(valueOf(user, 'country')))
-  })
-  const emails = column('email', normalizeEmail)
-  const phones = columnByCountry('phone', parsePhone)
-
-  const texts: Readonly<Record<MatchForm, Column<string>>> = {
-    email: emails,
-    emailStripped: lazy(() => emails().map(stripEmail)),
-    phoneE164: lazy(() => phones().map((phone) => phone.e164)),
-    phoneDigits: lazy(() => phones().map((phone) => phone.e164.slice(1))),
-    firstName: column('firstName', normalizeName),
-    lastName: column('lastName', normalizeName),
-    country: lazy(() => countries().map((country) => country.toLowerCase())),
-    postalCode: columnByCountry('postalCode', normalizePostalCode),
-    postalCodeFull: columnByCountry('postalCode', normalizePostalCodeFull)
+  const makeText: Readonly<Record<MatchForm, () => readonly string[]>> = {
+    email: () => clear('email').map((value) => normalizeEmail(value)),
+    emailStripped: () => text('email').map((address) => stripEmail(address)),
+    phoneE164: () => phones().e164,
+    phoneDigits: () => phones().e164.map((number) => number.slice(1)),
+    firstName: () => mapDistinct(clear('firstName'), normalizeName),
+    lastName: () => mapDistinct(clear('lastName'), normalizeName),
+    country: () => countries().map((country) => country.toLowerCase()),
+    postalCode: () =>
+      text('postalCodeFull').map((code, row) => cutPostalCode(code, countries()[row] ?? '')),
+    postalCodeFull: () => inCountry(normalizePostalCodeFull)
   }
-  const hashes = memoize((form: MatchForm) => {
-    const normalized = texts[form]()
-    return users.map(
-      (user, i) => toHash(normalized[i] || '') || givenHash(valueOf(user, FIELD_OF[form]))
+  const text = memoize((form: MatchForm) => makeText[form]())
+  const hash = memoize((form: MatchForm) => {
+    const given = texts[FIELD_OF[form]]
+    return text(form).map((clearText, row) =>
+      clearText === '' ? givenHash(given[row] ?? '') : toHash(clearText)
     )
   })
 
-  const given = memoize((field: MatchField) => users.map((user) => howGiven(user, field)))
-  const plainNames = memoize((field: 'firstName' | 'lastName') => column(field, plainName)())
-  const externalIds = lazy(() => users.map((user) => externalId(written(user.edgeTagId))))
-  const purchases = lazy(() => users.map((user) => [user.purchase ?? []].flat()))
-
   return {
-    size: users.length,
-    text: (form) => texts[form](),
-    hash: hashes,
-    phoneRegions: lazy(() => phones().map((phone) => phone.region)),
-    externalIds,
-    plainNames,
+    size,
+    text,
+    hash,
+    phoneRegions: () => phones().regions,
+    externalIds: lazy(() => texts.edgeTagId.map((id) => externalId(id))),
+    plainNames: memoize((field) => mapDistinct(clear(field), plainName)),
     countries,
-    plainPostalCodes: columnByCountry('postalCode', plainPostalCode),
-    purchases,
-    given
+    plainPostalCodes: lazy(() => inCountry(plainPostalCode)),
+    purchases: () => purchases,
+    given: memoize((field) =>
+      field === 'country'
+        ? mapDistinct(texts.country, howCountryGiven)
+        : texts[field].map((value) => howGiven(value))
+    )
   }
 }

@@ -1,12 +1,22 @@
+import { isUtf8 } from 'node:buffer'
 import { Compile } from 'typebox/compile'
 import { parseJson } from './json.ts'
+import { entriesOf } from './json-array.ts'
 import { User } from './schemas.ts'
-import { decodeUtf8 } from './text.ts'
+import { createColumns, type UserColumns } from './user-columns.ts'
 
-export interface ParsedUsers {
-  readonly users: User[]
+export interface CheckedUsers {
+  readonly count: number
   /** How many users have each field that the service does not know. */
   readonly ignoredFields: Readonly<Record<string, number>>
+}
+
+export interface ParsedUsers extends CheckedUsers {
+  readonly users: UserColumns
+}
+
+export interface UsersLimits {
+  readonly maxUsers: number
 }
 
 export interface UsersProblem {
@@ -53,52 +63,109 @@ function schemaProblem(user: unknown): string {
   return `${toFieldName(place)} must be ${types.join(' or ')}`
 }
 
-function countIgnoredFields(users: readonly User[]): Record<string, number> {
-  const counts = new Map<string, number>()
-  let others = 0
-  for (const name of users.flatMap((user) => Object.keys(user))) {
-    if (KNOWN_FIELDS.has(name)) continue
-    const hasRoom = counts.has(name) || counts.size < MAX_IGNORED_NAMES
-    if (hasRoom && PLAIN_NAME.test(name)) counts.set(name, (counts.get(name) ?? 0) + 1)
-    else others += 1
-  }
-  if (others > 0) counts.set(OTHER_NAMES, others)
-  return Object.fromEntries(counts)
-}
-
 function payloadProblem(problem: string): UsersProblem {
   return { kind: 'payload', problem }
 }
 
-/**
- * Reads the users of one upload: UTF-8 JSON (a byte order mark is allowed), an array of 1 to
- * `maxUsers` objects whose known fields have the types of the schema. Says what is wrong first.
- */
-export function parseUsers(
-  bytes: Uint8Array,
-  { maxUsers }: { readonly maxUsers: number }
-): ParsedUsers | UsersProblem {
-  const text = decodeUtf8(bytes)
-  if (text === undefined) return payloadProblem('users is not valid UTF-8')
-  const parsed = parseJson(text)
-  if ('problem' in parsed) return payloadProblem(`users ${parsed.problem}`)
-  if (!Array.isArray(parsed.value)) return payloadProblem('users must be an array')
-  const users: unknown[] = parsed.value
-  if (users.length === 0) return { kind: 'empty', problem: 'users is empty' }
-  if (users.length > maxUsers) {
-    return {
-      kind: 'too_many',
-      problem: `users has ${users.length} entries; at most ${maxUsers} are allowed`
+/** Counts the fields that the service does not know, by name. */
+class IgnoredFields {
+  readonly #counts = new Map<string, number>()
+  #others = 0
+
+  count(users: readonly User[]): void {
+    for (const user of users) {
+      for (const name in user) if (!KNOWN_FIELDS.has(name)) this.#add(name)
     }
   }
-  return checkUsers(users)
+
+  #add(name: string): void {
+    const before = this.#counts.get(name)
+    const hasRoom = before !== undefined || this.#counts.size < MAX_IGNORED_NAMES
+    if (hasRoom && PLAIN_NAME.test(name)) this.#counts.set(name, (before ?? 0) + 1)
+    else this.#others += 1
+  }
+
+  toRecord(): Record<string, number> {
+    const counts = new Map(this.#counts)
+    if (this.#others > 0) counts.set(OTHER_NAMES, this.#others)
+    return Object.fromEntries(counts)
+  }
 }
 
-function checkUsers(values: readonly unknown[]): ParsedUsers | UsersProblem {
-  const users: User[] = []
-  for (const [index, value] of values.entries()) {
-    if (!validator.Check(value)) return payloadProblem(`users[${index}]${schemaProblem(value)}`)
-    users.push(value)
+function areUsers(entries: readonly unknown[]): entries is readonly User[] {
+  for (const entry of entries) if (!validator.Check(entry)) return false
+  return true
+}
+
+function firstProblem(entries: readonly unknown[], firstIndex: number): UsersProblem {
+  const wrong = entries.findIndex((entry) => !validator.Check(entry))
+  return payloadProblem(`users[${firstIndex + wrong}]${schemaProblem(entries[wrong])}`)
+}
+
+/**
+ * Checks the entries part by part, and reads on where a user is wrong: the first thing to tell is
+ * that the array is none, or too long.
+ * @param take is given what is in order.
+ */
+function checkParts(
+  parts: Iterable<readonly unknown[]>,
+  { maxUsers }: UsersLimits,
+  take: (users: readonly User[]) => void
+): CheckedUsers | UsersProblem {
+  const ignored = new IgnoredFields()
+  let count = 0
+  let problem: UsersProblem | undefined
+  for (const entries of parts) {
+    const index = count
+    count += entries.length
+    if (problem !== undefined || count > maxUsers) continue
+    if (areUsers(entries)) {
+      ignored.count(entries)
+      take(entries)
+    } else {
+      problem = firstProblem(entries, index)
+    }
   }
-  return { users, ignoredFields: countIgnoredFields(users) }
+  if (count === 0) return { kind: 'empty', problem: 'users is empty' }
+  if (count > maxUsers) {
+    const tooMany = `users has ${count} entries; at most ${maxUsers} are allowed`
+    return { kind: 'too_many', problem: tooMany }
+  }
+  return problem ?? { count, ignoredFields: ignored.toRecord() }
+}
+
+/** In the words of the parser, which has to see the whole for that. */
+function whyNoArray(bytes: Uint8Array): UsersProblem {
+  const parsed = parseJson(new TextDecoder().decode(bytes))
+  if ('problem' in parsed) return payloadProblem(`users ${parsed.problem}`)
+  return payloadProblem('users must be an array')
+}
+
+function readUsers(
+  bytes: Uint8Array,
+  limits: UsersLimits,
+  take: (users: readonly User[]) => void
+): CheckedUsers | UsersProblem {
+  if (!isUtf8(bytes)) return payloadProblem('users is not valid UTF-8')
+  try {
+    return checkParts(entriesOf(bytes), limits, take)
+  } catch (error) {
+    if (error instanceof SyntaxError) return whyNoArray(bytes)
+    throw error
+  }
+}
+
+/**
+ * Checks the users of one upload: UTF-8 JSON (a byte order mark is allowed), an array of 1 to
+ * `maxUsers` objects whose known fields have the types of the schema. Says what is wrong first.
+ */
+export function checkUsers(bytes: Uint8Array, limits: UsersLimits): CheckedUsers | UsersProblem {
+  return readUsers(bytes, limits, () => undefined)
+}
+
+/** Reads the users of one upload into columns; for what they have to be see `checkUsers`. */
+export function parseUsers(bytes: Uint8Array, limits: UsersLimits): ParsedUsers | UsersProblem {
+  const writer = createColumns()
+  const checked = readUsers(bytes, limits, (users) => writer.add(users))
+  return 'problem' in checked ? checked : { ...checked, users: writer.columns() }
 }

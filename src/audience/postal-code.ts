@@ -112,10 +112,9 @@ export function normalizePostalCodeFull(value: string, country: string): string 
 }
 
 /**
- * The same, but in the United Kingdom cut to area, district and sector (`SW1A 1AA` -> `sw1a1`), as
- * Meta's guide asks.
+ * Meta's form of a postal code, in the United Kingdom cut to area, district and sector (`sw1a1aa` ->
+ * `sw1a1`), as Meta's guide asks.
  */
-export function normalizePostalCode(value: string, country: string): string {
-  const code = normalizePostalCodeFull(value, country)
+export function cutPostalCode(code: string, country: string): string {
   return country === 'GB' ? code.replace(BRITISH, '$1$2') : code
 }

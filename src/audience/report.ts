@@ -1,4 +1,4 @@
-import type { Given, MatchField, MatchForm, Members } from './members.ts'
+import type { MatchField, MatchForm, Members } from './members.ts'
 
 export interface FieldCount {
   /** Users with any value in this field. */
@@ -13,27 +13,29 @@ export interface FieldCount {
 /** How good the data of one upload is; counts only, no value. */
 export type FieldReport = Readonly<Record<MatchField, FieldCount>>
 
-function countField(given: readonly Given[], hashes: readonly string[]): FieldCount {
+function countField(members: Members, field: MatchField, form: MatchForm): FieldCount {
+  const given = members.given(field)
+  const texts = members.text(form)
+  // Of those that have no text only a hash can be used; most uploads have none.
+  const hashes = given.includes('hash') ? members.hash(form) : texts
   let [any, usable, hashed] = [0, 0, 0]
-  given.forEach((how, row) => {
-    if (how === '') return
+  for (const [row, how] of given.entries()) {
+    if (how === '') continue
     any += 1
     if (hashes[row] !== '') usable += 1
     if (how === 'hash') hashed += 1
-  })
+  }
   return { given: any, usable, unusable: any - usable, hashed }
 }
 
 /** Counts, field by field, what the caller gave and what of it can be used. */
 export function fieldReport(members: Members): FieldReport {
-  const count = (field: MatchField, form: MatchForm) =>
-    countField(members.given(field), members.hash(form))
   return {
-    email: count('email', 'email'),
-    phone: count('phone', 'phoneE164'),
-    firstName: count('firstName', 'firstName'),
-    lastName: count('lastName', 'lastName'),
-    country: count('country', 'country'),
-    postalCode: count('postalCode', 'postalCodeFull')
+    email: countField(members, 'email', 'email'),
+    phone: countField(members, 'phone', 'phoneE164'),
+    firstName: countField(members, 'firstName', 'firstName'),
+    lastName: countField(members, 'lastName', 'lastName'),
+    country: countField(members, 'country', 'country'),
+    postalCode: countField(members, 'postalCode', 'postalCodeFull')
   }
 }

@@ -19,7 +19,15 @@ export function written(value: string | number | null | undefined): string {
 
 /** Text as its author meant it: without invisible characters and outer white space. */
 export function clean(value: string): string {
-  return (PRINTABLE_ASCII.test(value) ? value : value.replace(INVISIBLE, '')).trim()
+  const text = value.trim()
+  return PRINTABLE_ASCII.test(text) ? text : text.replace(INVISIBLE, '').trim()
+}
+
+/** Whether nothing is left of a text once it is cleaned. */
+export function isBlank(value: string): boolean {
+  const first = value.charCodeAt(0)
+  const isVisible = first > 0x20 && first < 0x7f
+  return !isVisible && clean(value) === ''
 }
 
 /** Lower case in Unicode's composed form (NFC), so that `É` and `E` + accent give the same bytes. */

@@ -1,7 +1,7 @@
 import type { Audience, Encoding } from '../../providers/provider.ts'
 import { providers } from '../../providers/registry.ts'
 import { createMembers, type Members } from '../audience/members.ts'
-import { parseUsers, type UsersProblem } from '../audience/parse-users.ts'
+import { checkUsers, parseUsers, type UsersProblem } from '../audience/parse-users.ts'
 import { type FieldReport, fieldReport } from '../audience/report.ts'
 import { type KeyRing, keyedHash, open, seal, SealError } from '../store/sealing.ts'
 
@@ -27,14 +27,14 @@ export type ReadOutcome =
 
 /** Checks and counts users, and seals them for the store. */
 export function readUsers({ users, maxUsers, keys }: ReadTask): ReadOutcome {
-  const parsed = parseUsers(users, { maxUsers })
-  if ('problem' in parsed) return parsed
+  const checked = checkUsers(users, { maxUsers })
+  if ('problem' in checked) return checked
   const contentHash = keyedHash(keys).update(users).digest('hex')
   return {
-    count: parsed.users.length,
+    count: checked.count,
     contentHash,
     sealed: seal(users, contentHash, keys),
-    ignoredFields: parsed.ignoredFields
+    ignoredFields: checked.ignoredFields
   }
 }
 

@@ -1,6 +1,7 @@
 import { test } from 'tap'
 import { sha256 } from '../../src/audience/hash.ts'
-import { createMembers, type MatchForm } from '../../src/audience/members.ts'
+import { type MatchForm } from '../../src/audience/members.ts'
+import { createMembers } from '../support/members.ts'
 import type { User } from '../../src/audience/schemas.ts'
 
 function normalized(user: User, form: MatchForm, defaultCountry?: string): string | undefined {

@@ -5,7 +5,7 @@ import { facebook } from '../../providers/facebook/index.ts'
 import { ERRORS } from '../../providers/facebook/sandbox-errors.ts'
 import { pauseFor, readUsage } from '../../providers/facebook/usage.ts'
 import type { Sandbox } from '../../providers/sandbox.ts'
-import { createMembers } from '../../src/audience/members.ts'
+import { createMembers } from '../support/members.ts'
 import { audience, failureOf, providerContext } from '../support/provider-context.ts'
 import { form, startService } from '../support/service.ts'
 

@@ -4,7 +4,7 @@ import { facebook } from '../../providers/facebook/index.ts'
 import type { FacebookVariables } from '../../providers/facebook/variables.ts'
 import type { Audience } from '../../providers/provider.ts'
 import type { Sandbox } from '../../providers/sandbox.ts'
-import { createMembers } from '../../src/audience/members.ts'
+import { createMembers } from '../support/members.ts'
 import type { User } from '../../src/audience/schemas.ts'
 import { audience, failureOf, providerContext } from '../support/provider-context.ts'
 

@@ -6,7 +6,7 @@ import { encode, importJobBody } from '../../providers/klaviyo/encode.ts'
 import { klaviyo } from '../../providers/klaviyo/index.ts'
 import { KlaviyoVariables, type ProfileField } from '../../providers/klaviyo/variables.ts'
 import type { EncodedBody } from '../../providers/provider.ts'
-import { createMembers } from '../../src/audience/members.ts'
+import { createMembers } from '../support/members.ts'
 import type { User } from '../../src/audience/schemas.ts'
 import { audience } from '../support/provider-context.ts'
 
