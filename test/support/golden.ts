@@ -1,0 +1,195 @@
+import { hash } from 'node:crypto'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { createMembers, type MatchForm } from '../../src/audience/members.ts'
+import { parseUsers } from '../../src/audience/parse-users.ts'
+import { type EncodeTarget, encodeUsers, readUsers } from '../../src/dispatch/worker.ts'
+import { seal } from '../../src/store/sealing.ts'
+import { dirtyUsers } from './dirty-users.ts'
+
+/**
+ * What becomes of hostile users, in short: SHA-256 of all columns and bodies. `test/audience/golden.json`
+ * keeps it from before; who means to change a result writes it anew and explains each difference:
+ *
+ *     npx node test/support/golden.ts
+ */
+
+/** How many users, and the default countries for those without one. */
+const CASES = {
+  5000: ['Deutschland'],
+  100000: [undefined, 'Deutschland']
+} as const
+export type Count = keyof typeof CASES
+
+const FORMS: readonly MatchForm[] = [
+  'email',
+  'emailStripped',
+  'phoneE164',
+  'phoneDigits',
+  'firstName',
+  'lastName',
+  'country',
+  'postalCode',
+  'postalCodeFull'
+]
+const FIELDS = ['email', 'phone', 'firstName', 'lastName', 'country', 'postalCode'] as const
+
+const facebook = (variables: object) => ({
+  provider: 'facebook',
+  variables: {
+    batchSize: 10_000,
+    ukPostalCode: 'sector',
+    dataProcessingOptionsCountry: 0,
+    dataProcessingOptionsState: 0,
+    ...variables
+  }
+})
+const tiktok = (variables: object) => ({
+  provider: 'tiktok',
+  variables: {
+    route: 'stream',
+    phoneForm: 'e164',
+    emailForm: 'plain',
+    batchSize: 1000,
+    ...variables
+  }
+})
+const klaviyo = (...profileFields: readonly string[]) => ({
+  provider: 'klaviyo',
+  variables: { profileFields }
+})
+
+const BOTH_FORMS = { emailForm: 'both', phoneForm: 'both' }
+
+/** Every variable that changes bodies, alone and with others. */
+const TARGETS: Readonly<Record<string, Pick<EncodeTarget, 'provider' | 'variables'>>> = {
+  facebook: facebook({}),
+  'facebook, whole British postcodes, 999 a body': facebook({
+    ukPostalCode: 'full',
+    batchSize: 999
+  }),
+  'facebook, profit in USD': facebook({ valueBased: { field: 'profit', currency: 'USD' } }),
+  'facebook, limited data use': facebook({ dataProcessingOptions: ['LDU'] }),
+  'facebook, total7Days in EUR, limited data use in California, 1 a body': facebook({
+    valueBased: { field: 'total7Days', currency: 'EUR' },
+    dataProcessingOptions: ['LDU'],
+    dataProcessingOptionsCountry: 1,
+    dataProcessingOptionsState: 1000,
+    batchSize: 1
+  }),
+  tiktok: tiktok({}),
+  'tiktok, stripped addresses': tiktok({ emailForm: 'strip_plus_and_dots' }),
+  'tiktok, digits': tiktok({ phoneForm: 'digits' }),
+  'tiktok, both addresses': tiktok({ emailForm: 'both', batchSize: 7 }),
+  'tiktok, both numbers': tiktok({ phoneForm: 'both', batchSize: 2 }),
+  'tiktok, both of both': tiktok(BOTH_FORMS),
+  'tiktok, both of both, 1 a body': tiktok({ ...BOTH_FORMS, batchSize: 1 }),
+  'tiktok file': tiktok({ route: 'file' }),
+  'tiktok file, stripped addresses, digits': tiktok({
+    route: 'file',
+    emailForm: 'strip_plus_and_dots',
+    phoneForm: 'digits'
+  }),
+  'tiktok file, both of both': tiktok({ route: 'file', ...BOTH_FORMS }),
+  klaviyo: klaviyo('names'),
+  'klaviyo, no further fields': klaviyo(),
+  'klaviyo, location': klaviyo('location'),
+  'klaviyo, purchase and edgeTagId': klaviyo('purchase', 'edgeTagId'),
+  'klaviyo, externalId': klaviyo('externalId'),
+  'klaviyo, all fields': klaviyo('names', 'location', 'purchase', 'edgeTagId', 'externalId')
+}
+
+const audience = {
+  segmentName: 'blotout_golden',
+  type: 'custom',
+  sessionId: 1,
+  sequence: 1,
+  totalBatches: 1,
+  totalUsers: 1
+} as const
+const keys = [new Uint8Array(32).fill(7)] as const
+
+const sha256 = (data: string | Uint8Array) => hash('sha256', data)
+const sha256OfAll = (values: readonly unknown[]) => sha256(JSON.stringify(values))
+
+function columns(users: Uint8Array, defaultCountry: string | undefined) {
+  const parsed = parseUsers(users, { maxUsers: Number.MAX_SAFE_INTEGER })
+  if ('problem' in parsed) throw new Error(parsed.problem)
+  const members = createMembers(parsed.users, { defaultCountry })
+  const entries = [
+    ...FORMS.map((form) => [`text ${form}`, members.text(form)] as const),
+    ...FORMS.map((form) => [`hash ${form}`, members.hash(form)] as const),
+    ...FIELDS.map((field) => [`given ${field}`, members.given(field)] as const),
+    ['phone regions', members.phoneRegions()] as const,
+    ['external ids', members.externalIds()] as const,
+    ['plain first names', members.plainNames('firstName')] as const,
+    ['plain last names', members.plainNames('lastName')] as const,
+    ['countries', members.countries()] as const,
+    ['plain postal codes', members.plainPostalCodes()] as const,
+    [
+      'purchases',
+      members.purchases().map((bought) =>
+        bought.map(({ currency, profit, total7Days }) => [
+          currency ?? '',
+          // JSON has no -0 and no Infinity.
+          String(profit ?? ''),
+          String(total7Days ?? '')
+        ])
+      )
+    ] as const
+  ]
+  return Object.fromEntries(entries.map(([name, column]) => [name, sha256OfAll(column)]))
+}
+
+function bodies(users: Uint8Array<ArrayBuffer>, defaultCountry: string | undefined) {
+  const outcome = encodeUsers({
+    sealed: seal(users, 'golden', keys),
+    contentHash: 'golden',
+    keys,
+    defaultCountry,
+    targets: Object.values(TARGETS).map((target) => ({ ...target, audience }))
+  })
+  if ('unreadable' in outcome) throw new Error(outcome.unreadable)
+  const encodings = outcome.encodings.map((encoding) => {
+    if ('stack' in encoding) return encoding
+    const { bodies: made, leftOut, notes } = encoding
+    return {
+      bodies: made.length,
+      users: made.reduce((sum, body) => sum + body.users, 0),
+      sha256: sha256OfAll(made.map(({ payload, users: count }) => [count, sha256(payload)])),
+      leftOut,
+      notes
+    }
+  })
+  const names = Object.keys(TARGETS)
+  return {
+    report: outcome.report,
+    ...Object.fromEntries(encodings.map((encoding, index) => [names[index], encoding]))
+  }
+}
+
+/** What becomes of so many dirty users, each part under its name. */
+export function golden(count: Count) {
+  const users = dirtyUsers(count)
+  const read = readUsers({ users: users.slice(), maxUsers: count, keys })
+  if ('problem' in read) throw new Error(read.problem)
+  const parts: Record<string, unknown> = {
+    // If this differs, it is the generator that changed.
+    users: sha256(users),
+    count: read.count,
+    ignoredFields: Object.entries(read.ignoredFields).map(([name, times]) => `${name}: ${times}`)
+  }
+  for (const defaultCountry of CASES[count]) {
+    parts[`default country ${defaultCountry ?? 'none'}`] = {
+      columns: columns(users, defaultCountry),
+      ...bodies(users, defaultCountry)
+    }
+  }
+  return parts
+}
+
+if (import.meta.main) {
+  const file = join(import.meta.dirname, '../audience/golden.json')
+  const all = { 5000: golden(5000), 100000: golden(100_000) }
+  writeFileSync(file, `${JSON.stringify(all, null, 2)}\n`)
+}
