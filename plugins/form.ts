@@ -15,18 +15,26 @@ export interface FormOptions {
 declare module 'fastify' {
   interface FastifyRequest {
     /**
-     * Reads the whole form. Text fields and files are the same: bytes, not decoded. The bytes lie in
-     * shared memory, so that worker threads read them without a copy.
+     * Looks at the headers alone: refuses what is no form, and tells how many bytes reading it takes
+     * at the most.
+     * @throws MalformedBodyError, TooLargeError
+     */
+    formBytes(): number
+    /**
+     * Reads the whole form. Text fields and files are the same: bytes, not decoded. Each field has a
+     * buffer of its own, which may be longer than the field, so that it can be given to another thread.
      * @throws MalformedBodyError, PayloadError, TooLargeError
      */
     readForm(): Promise<Form>
   }
 }
 
-export type Form = ReadonlyMap<string, Uint8Array<SharedArrayBuffer>>
+export type Form = ReadonlyMap<string, Uint8Array<ArrayBuffer>>
 
 const MAX_PARTS = 20
 const MAX_SMALL_FIELD_BYTES = 64 * 1024
+/** The first buffer for a field of unknown length; each further one is twice as long. */
+const FIRST_BUFFER_BYTES = 256 * 1024
 
 /** Reads `multipart/form-data` within strict limits, chunked bodies included. */
 export default fp<FormOptions>(
@@ -40,6 +48,9 @@ export default fp<FormOptions>(
       throwFileSizeLimit: false,
       limits: { parts: MAX_PARTS, fileSize: options.maxBodyBytes, headerPairs: 100 }
     })
+    app.decorateRequest('formBytes', function formBytes() {
+      return expectForm(this, options)
+    })
     app.decorateRequest('readForm', function readForm() {
       return read(this, options)
     })
@@ -47,19 +58,34 @@ export default fp<FormOptions>(
   { name: 'form', fastify: '5.x' }
 )
 
-async function read(request: FastifyRequest, options: FormOptions): Promise<Form> {
+function expectForm(request: FastifyRequest, { maxBodyBytes }: FormOptions): number {
   if (!request.isMultipart()) throw new MalformedBodyError('expected multipart/form-data')
   const encoding = request.headers['content-encoding'] ?? 'identity'
   if (encoding !== 'identity') throw new MalformedBodyError('a compressed body is not read here')
-  const tooLarge = new TooLargeError(
-    `the request body is over the limit of ${options.maxBodyBytes} bytes (AUDIENCE_MAX_BODY_BYTES)`
+  const bytes = lengthOf(request) ?? maxBodyBytes
+  if (bytes > maxBodyBytes) throw bodyTooLarge(maxBodyBytes)
+  return bytes
+}
+
+/** What the caller says; nothing in a chunked body. */
+function lengthOf({ headers }: FastifyRequest): number | undefined {
+  const length = headers['content-length']
+  return length === undefined ? undefined : Number(length)
+}
+
+function bodyTooLarge(maxBodyBytes: number): Error {
+  return new TooLargeError(
+    `the request body is over the limit of ${maxBodyBytes} bytes (AUDIENCE_MAX_BODY_BYTES)`
   )
-  if (Number(request.headers['content-length'] ?? 0) > options.maxBodyBytes) throw tooLarge
+}
+
+async function read(request: FastifyRequest, options: FormOptions): Promise<Form> {
+  expectForm(request, options)
   const overLimit = Promise.withResolvers<never>()
   const delimiters = delimiterCounter(request.headers['content-type'] ?? '')
   const stopWatching = watchBytes(request, options.maxBodyBytes, {
     onBytes: delimiters.see,
-    onOver: () => overLimit.reject(tooLarge)
+    onOver: () => overLimit.reject(bodyTooLarge(options.maxBodyBytes))
   })
   try {
     const { form, parts } = await Promise.race([collect(request, options), overLimit.promise])
@@ -106,26 +132,38 @@ function watchBytes({ raw }: FastifyRequest, limit: number, watchers: Watchers):
 function delimiterCounter(contentType: string) {
   const [, quoted, unquoted] = /;\s*boundary=(?:"([^"]*)"|([^\s;]+))/i.exec(contentType) ?? []
   const delimiter = Buffer.from(`\r\n--${quoted ?? unquoted ?? ''}`)
+  // Enough of the end of a chunk for a delimiter that is cut in two, with the two bytes behind it.
+  const overlap = delimiter.byteLength + 1
   // The first delimiter may stand at the very beginning, without the line break before it.
-  let rest = Buffer.from('\r\n')
+  let rest: Buffer = Buffer.from('\r\n')
   let count = 0
   let isClosed = false
 
-  function see(chunk: Buffer): void {
-    if (isClosed) return
-    const bytes = Buffer.concat([rest, chunk])
-    let from = 0
-    for (;;) {
-      const found = bytes.indexOf(delimiter, from)
+  /** Counts whole delimiters; returns where the last of them ended, or `from`. */
+  function countIn(bytes: Buffer, from: number): number {
+    let seen = from
+    while (!isClosed) {
+      const found = bytes.indexOf(delimiter, seen)
       const end = found + delimiter.byteLength
       if (found < 0 || end + 2 > bytes.byteLength) break
       isClosed = bytes.toString('latin1', end, end + 2) === '--'
-      if (isClosed) return
-      count += 1
-      from = end
+      if (!isClosed) count += 1
+      seen = end
     }
-    // Enough for a delimiter that is cut in two, with the two bytes behind it.
-    rest = bytes.subarray(Math.max(from, bytes.byteLength - delimiter.byteLength - 1))
+    return seen
+  }
+
+  const endOf = (bytes: Buffer, seen: number) =>
+    bytes.subarray(Math.max(seen, bytes.byteLength - overlap))
+
+  function see(chunk: Buffer): void {
+    if (isClosed) return
+    // Only the seam of two chunks is copied.
+    const seam = Buffer.concat([rest, chunk.subarray(0, overlap)])
+    const seen = countIn(seam, 0)
+    const isSeen = chunk.byteLength <= overlap
+    const from = Math.max(0, seen - rest.byteLength)
+    rest = isSeen ? endOf(seam, seen) : endOf(chunk, countIn(chunk, from))
   }
 
   return { see, count: () => count }
@@ -135,7 +173,8 @@ async function collect(
   request: FastifyRequest,
   options: FormOptions
 ): Promise<{ readonly form: Form; readonly parts: number }> {
-  const form = new Map<string, Uint8Array<SharedArrayBuffer>>()
+  const form = new Map<string, Uint8Array<ArrayBuffer>>()
+  const { fields, largeField, maxBodyBytes } = options
   // The first problem is told after the whole body was read: until then the caller does not listen.
   let problem: Error | undefined
   let parts = 0
@@ -143,16 +182,18 @@ async function collect(
     if (part.type !== 'file') throw new MalformedBodyError('a part is not readable')
     parts += 1
     const name = part.fieldname
-    if (!options.fields.includes(name) || problem !== undefined) {
-      await readPart(part, 0)
+    if (fields.includes(name) && form.has(name)) {
+      problem ??= new PayloadError(`The field "${name}" was sent twice.`)
+    }
+    if (!fields.includes(name) || problem !== undefined) {
+      await readPart(part, { limit: 0, expected: 0 })
       continue
     }
-    const limit = name === options.largeField ? options.maxBodyBytes : MAX_SMALL_FIELD_BYTES
-    const bytes = await readPart(part, limit)
+    const limit = name === largeField ? maxBodyBytes : MAX_SMALL_FIELD_BYTES
+    const expected = Math.min(limit, lengthOf(request) ?? FIRST_BUFFER_BYTES)
+    const bytes = await readPart(part, { limit, expected })
     if (bytes === undefined) {
       problem = new TooLargeError(`the field "${name}" is over the limit of ${limit} bytes`)
-    } else if (form.has(name)) {
-      problem = new PayloadError(`The field "${name}" was sent twice.`)
     } else {
       form.set(name, bytes)
     }
@@ -161,25 +202,36 @@ async function collect(
   return { form, parts }
 }
 
+interface PartSize {
+  /** Most bytes that it may have. */
+  readonly limit: number
+  /** It has no more than that, or nobody knows. */
+  readonly expected: number
+}
+
 /** The part's bytes, or `undefined` if there are more than the limit; reads to its end either way. */
 async function readPart(
   { file }: MultipartFile,
-  limit: number
-): Promise<Uint8Array<SharedArrayBuffer> | undefined> {
-  const chunks: Uint8Array[] = []
+  { limit, expected }: PartSize
+): Promise<Uint8Array<ArrayBuffer> | undefined> {
+  // Pages of a large buffer that are never written take no memory: the system gives them when needed.
+  let buffer = new Uint8Array(expected)
   let size = 0
   for await (const chunk of file as AsyncIterable<Uint8Array>) {
-    size += chunk.byteLength
-    if (size <= limit) chunks.push(chunk)
+    const end = size + chunk.byteLength
+    if (end <= limit) {
+      if (end > buffer.byteLength) buffer = lengthened(buffer, Math.min(limit, 2 * end))
+      buffer.set(chunk, size)
+    }
+    size = end
   }
-  if (size > limit) return undefined
-  const bytes = new Uint8Array(new SharedArrayBuffer(size))
-  let offset = 0
-  for (const chunk of chunks) {
-    bytes.set(chunk, offset)
-    offset += chunk.byteLength
-  }
-  return bytes
+  return size > limit ? undefined : buffer.subarray(0, size)
+}
+
+function lengthened(bytes: Uint8Array<ArrayBuffer>, length: number): Uint8Array<ArrayBuffer> {
+  const longer = new Uint8Array(length)
+  longer.set(bytes)
+  return longer
 }
 
 /** The parser's own errors carry no status or one that is not the contract's. */

@@ -5,44 +5,13 @@ import fp from 'fastify-plugin'
 import type { Config } from '../src/config.ts'
 import { OverloadedError } from '../src/errors.ts'
 
-/** Room in memory for uploads that are being read and accepted. */
-export interface UploadBudget {
-  /**
-   * Sets bytes aside.
-   * @throws OverloadedError when too much is taken.
-   */
-  reserve(bytes: number): Room
-}
-
-export interface Room {
-  release(): void
-}
-
-declare module 'fastify' {
-  interface FastifyInstance {
-    readonly uploadBudget: UploadBudget
-  }
-}
-
-/** Uploads of this many times the largest body are held at once. */
-const BUDGET_IN_BODIES = 4
 const MAX_EVENT_LOOP_DELAY_MS = 1_000
 /** Above this part of the memory there is, new uploads would end the process. */
 const MAX_MEMORY_PART = 0.9
 
 /** Refuses new uploads while the service has more to do than it can take. */
-export default fp<Pick<Config, 'maxBodyBytes' | 'maxBacklog'>>(
-  async (app, { maxBodyBytes, maxBacklog }) => {
-    const room = BUDGET_IN_BODIES * maxBodyBytes
-    let taken = 0
-    app.decorate('uploadBudget', {
-      reserve(bytes) {
-        if (taken + bytes > room) throw new OverloadedError()
-        taken += bytes
-        return { release: () => void (taken -= bytes) }
-      }
-    } satisfies UploadBudget)
-
+export default fp<Pick<Config, 'maxBacklog'>>(
+  async (app, { maxBacklog }) => {
     app.addHook('onRequest', async () => {
       const { deliveries = 0 } = app.storeWatch.backlog() ?? {}
       if (deliveries >= maxBacklog) throw new OverloadedError()

@@ -9,6 +9,7 @@ import errors, { answerClientError, answerUnreadableAddress } from '../plugins/e
 import platforms from '../plugins/platforms.ts'
 import storeWatch from '../plugins/store-watch.ts'
 import telemetry from '../plugins/telemetry.ts'
+import uploadBudget from '../plugins/upload-budget.ts'
 import webhooks from '../plugins/webhooks.ts'
 import type { Config } from './config.ts'
 import { type Clock, systemClock } from './dispatch/clock.ts'
@@ -82,6 +83,7 @@ export async function buildApp(config: Config, options: AppOptions = {}): Promis
   await app.register(dispatcher, { config, clock, workers })
   await app.register(storeWatch)
   await app.register(webhooks, { config, clock })
+  await app.register(uploadBudget, { maxBodyBytes: config.maxBodyBytes })
   await app.register(audienceRoutes, { config })
   await app.register(sessionRoutes)
   await app.register(eventRoutes)

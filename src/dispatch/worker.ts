@@ -3,12 +3,14 @@ import { providers } from '../../providers/registry.ts'
 import { createMembers, type Members } from '../audience/members.ts'
 import { checkUsers, parseUsers, type UsersProblem } from '../audience/parse-users.ts'
 import { type FieldReport, fieldReport } from '../audience/report.ts'
-import { type KeyRing, keyedHash, open, seal, SealError } from '../store/sealing.ts'
+import type { UserColumns } from '../audience/user-columns.ts'
+import { type KeyRing, keyedHash, open, seal, SealError, sealMeanwhile } from '../store/sealing.ts'
+import { moving } from './moving.ts'
 
 /** What runs in worker threads: everything that takes time in proportion to the number of users. */
 
 export interface ReadTask {
-  /** The users as sent: bytes of shared memory, so that they are never copied between threads. */
+  /** The users as sent; the thread gets their buffer. */
   readonly users: Uint8Array
   readonly maxUsers: number
   readonly keys: KeyRing
@@ -24,6 +26,18 @@ export type ReadOutcome =
       readonly ignoredFields: Readonly<Record<string, number>>
     }
   | UsersProblem
+
+/** Checks and counts users, and seals them for the store; hands over what it sealed. */
+export async function read({ users, maxUsers, keys }: ReadTask) {
+  const contentHash = keyedHash(keys).update(users).digest('hex')
+  // Another core compresses while this one checks.
+  const sealing = sealMeanwhile(users, contentHash, keys)
+  const checked = checkUsers(users, { maxUsers })
+  const sealed = await sealing
+  if ('problem' in checked) return checked
+  const { count, ignoredFields } = checked
+  return moving({ count, contentHash, sealed, ignoredFields } satisfies ReadOutcome, [sealed])
+}
 
 /** Checks and counts users, and seals them for the store. */
 export function readUsers({ users, maxUsers, keys }: ReadTask): ReadOutcome {
@@ -77,22 +91,35 @@ export interface EncodingFault {
   readonly stack: string
 }
 
+/** Runs `encodeUsers`, and hands over the bodies. */
+export function encode(task: EncodeTask) {
+  const outcome = encodeUsers(task)
+  const encodings = 'encodings' in outcome ? outcome.encodings : []
+  const bodies = encodings.flatMap((encoding) => ('bodies' in encoding ? encoding.bodies : []))
+  return moving(
+    outcome,
+    bodies.map(({ payload }) => payload)
+  )
+}
+
 /** Brings users that were read before into each target's form, normalising and hashing once. */
 export function encodeUsers(task: EncodeTask): EncodeOutcome {
-  const { sealed, contentHash, keys, defaultCountry, targets } = task
-  const users = opened(sealed, contentHash, keys)
-  if (users instanceof SealError) return { unreadable: users.message }
-  // How many there may be was decided when they were accepted.
-  const parsed = parseUsers(users, { maxUsers: Number.MAX_SAFE_INTEGER })
-  if ('problem' in parsed) throw new Error('users changed after they were read')
-  const members = createMembers(parsed.users, { defaultCountry })
+  const { keys, defaultCountry, targets } = task
+  const parsed = opened(task)
+  if (parsed instanceof SealError) return { unreadable: parsed.message }
+  const members = createMembers(parsed, { defaultCountry })
   const encodings = targets.map((target) => encodeFor(target, members, keys))
   return { report: fieldReport(members), encodings }
 }
 
-function opened(sealed: Uint8Array, name: string, keys: KeyRing): Uint8Array | SealError {
+/** The users in clear text are let go of as soon as they are read. */
+function opened({ sealed, contentHash, keys }: EncodeTask): UserColumns | SealError {
   try {
-    return open(sealed, name, keys)
+    // How many there may be was decided when they were accepted.
+    const limits = { maxUsers: Number.MAX_SAFE_INTEGER }
+    const parsed = parseUsers(open(sealed, contentHash, keys), limits)
+    if ('problem' in parsed) throw new Error('users changed after they were read')
+    return parsed.users
   } catch (error) {
     if (error instanceof SealError) return error
     throw error

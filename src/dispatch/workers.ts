@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os'
 import { Piscina } from 'piscina'
+import { moving } from './moving.ts'
 import type { EncodeOutcome, EncodeTask, ReadOutcome, ReadTask } from './worker.ts'
 
 /** Worker threads for what takes time in proportion to the number of users. */
@@ -8,7 +9,9 @@ export interface Workers {
   readonly threads: number
   /** Resolves once a thread is loaded. */
   ready(): Promise<void>
+  /** Takes the users' buffer away: whatever comes of it, the bytes are gone. */
   read(task: ReadTask): Promise<ReadOutcome>
+  /** Takes the sealed users' buffer away. */
   encode(task: EncodeTask): Promise<EncodeOutcome>
   close(): Promise<void>
 }
@@ -42,9 +45,15 @@ export function createWorkers(withinMs = WITHIN_MS): Workers {
     threads,
     ready: () => pool.run(undefined, { name: 'ready' }),
     read: (task) =>
-      pool.run(task, { name: 'readUsers', signal: AbortSignal.timeout(withinMs.read) }),
+      pool.run(moving(task, [task.users]), {
+        name: 'read',
+        signal: AbortSignal.timeout(withinMs.read)
+      }),
     encode: (task) =>
-      pool.run(task, { name: 'encodeUsers', signal: AbortSignal.timeout(withinMs.encode) }),
+      pool.run(moving(task, [task.sealed]), {
+        name: 'encode',
+        signal: AbortSignal.timeout(withinMs.encode)
+      }),
     close: () => pool.destroy()
   }
 }

@@ -14,16 +14,13 @@ import type { Target } from '../store/store.ts'
 import { syncAnswer } from './sync-answer.ts'
 import { readFields, readQuery, UploadQuery, type UploadQueryValues } from './upload-request.ts'
 
-/** Set aside for a body that does not tell its length. */
-const UNKNOWN_LENGTH_BYTES = 16 * 1024 * 1024
-
 const TOO_COSTLY = 'the field "users" takes more memory to read than there is'
 
 /** `POST /audience`: takes one batch of customers for all platforms. */
 const routes: FastifyPluginAsyncTypebox<{ config: Config }> = async (app, { config }) => {
   const { dispatcher, store, workers } = app
   const { maxBodyBytes, maxBacklog, maxUsers } = config
-  await app.register(overload, { maxBodyBytes, maxBacklog })
+  await app.register(overload, { maxBacklog })
   await app.register(form, {
     maxBodyBytes,
     fields: ['name', 'type', 'batch', 'users'],
@@ -72,8 +69,7 @@ const routes: FastifyPluginAsyncTypebox<{ config: Config }> = async (app, { conf
 
   app.post('/audience', { schema: { querystring: UploadQuery } }, async (request, reply) => {
     const query = readQuery(request.query, config, dispatcher.destinations)
-    const length = Number(request.headers['content-length'] ?? UNKNOWN_LENGTH_BYTES)
-    const room = app.uploadBudget.reserve(Math.min(length, maxBodyBytes))
+    const room = await app.uploadBudget.reserve(request.formBytes(), request.signal)
     const accepted = await receive(request, query).finally(() => room.release())
     if (dispatcher.destinations.length === 0) {
       request.log.warn('no provider is configured: nothing to do')

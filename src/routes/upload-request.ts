@@ -98,7 +98,7 @@ export interface UploadFields {
   readonly name: string
   readonly type: AudienceType
   readonly batch: Batch
-  readonly users: Uint8Array<SharedArrayBuffer>
+  readonly users: Uint8Array<ArrayBuffer>
 }
 
 /** Longest audience name, in characters: the longest that a platform here can store is 128. */

@@ -7,7 +7,8 @@ import {
   type Hmac,
   randomBytes
 } from 'node:crypto'
-import { constants, zstdCompressSync, zstdDecompressSync } from 'node:zlib'
+import { promisify } from 'node:util'
+import { constants, zstdCompress, zstdCompressSync, zstdDecompressSync } from 'node:zlib'
 
 /** Keys of 32 bytes each: the first one seals, all of them open. */
 export type KeyRing = readonly [Uint8Array, ...Uint8Array[]]
@@ -44,13 +45,39 @@ export function keyedHash([key]: KeyRing): Hmac {
   return createHmac('sha256', Buffer.from(derived))
 }
 
+/** Level 1: lower ones take nearly as long and leave more to be written. */
+const COMPRESSION = { [constants.ZSTD_c_compressionLevel]: 1 }
+
+/** Most bytes that compressing gives (`ZSTD_COMPRESSBOUND`, https://facebook.github.io/zstd/zstd_manual.html). */
+const compressBound = (bytes: number) => bytes + Math.ceil(bytes / 256) + 1024
+
+const compress = promisify(zstdCompress)
+
 /**
  * Compresses and encrypts.
  * @param name what the bytes are: they open under the same name only, so that one record cannot be
  * put in another's place.
  */
-export function seal(plain: Uint8Array, name: string, [key]: KeyRing): Uint8Array<ArrayBuffer> {
-  const packed = zstdCompressSync(plain, { params: { [constants.ZSTD_c_compressionLevel]: 1 } })
+export function seal(plain: Uint8Array, name: string, keys: KeyRing): Uint8Array<ArrayBuffer> {
+  return encrypt(zstdCompressSync(plain, { params: COMPRESSION }), name, keys)
+}
+
+/** Does the same; compressing is the work of another thread, and this one is free meanwhile. */
+export async function sealMeanwhile(
+  plain: Uint8Array,
+  name: string,
+  keys: KeyRing
+): Promise<Uint8Array<ArrayBuffer>> {
+  const packed = await compress(plain, {
+    params: COMPRESSION,
+    pledgedSrcSize: plain.byteLength,
+    // With room for all of its output the other thread never waits for this one.
+    chunkSize: compressBound(plain.byteLength)
+  })
+  return encrypt(packed, name, keys)
+}
+
+function encrypt(packed: Uint8Array, name: string, [key]: KeyRing): Uint8Array<ArrayBuffer> {
   const nonce = randomBytes(NONCE_BYTES)
   const header = Buffer.concat([Buffer.of(VERSION), keyId(key), nonce])
   const cipher = createCipheriv(CIPHER, key, nonce).setAAD(aadOf(header, name))

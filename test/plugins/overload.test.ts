@@ -1,10 +1,13 @@
 import { once } from 'node:events'
 import { connect } from 'node:net'
 import { setImmediate } from 'node:timers/promises'
+import Fastify from 'fastify'
 import { test, type Test } from 'tap'
+import uploadBudgetPlugin from '../../plugins/upload-budget.ts'
 import { providers } from '../../providers/registry.ts'
 import { systemClock } from '../../src/dispatch/clock.ts'
 import type { Workers } from '../../src/dispatch/workers.ts'
+import { lies, newBatch, send } from '../support/ledger.ts'
 import { END, FORM_TYPE, part, postRaw } from '../support/multipart.ts'
 import { BATCH, form, startService } from '../support/service.ts'
 
@@ -19,6 +22,10 @@ const BUSY = {
   errors: ['The service is busy. Please send the upload again later.']
 }
 
+const uploadHead = (bytes: number) =>
+  `POST /audience HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n` +
+  `content-type: ${FORM_TYPE}\r\ncontent-length: ${bytes}\r\n\r\n`
+
 /** An upload of 90,000 bytes whose end is still to come. */
 function openUpload(url: string, sessionId: number) {
   const body =
@@ -26,30 +33,150 @@ function openUpload(url: string, sessionId: number) {
     part('batch', JSON.stringify({ ...BATCH, sessionId })) +
     part('users', '[{}]')
   const socket = connect(Number(new URL(url).port), '127.0.0.1')
-  socket.write(
-    `POST /audience HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n` +
-      `content-type: ${FORM_TYPE}\r\ncontent-length: 90000\r\n\r\n${body}`
-  )
+  socket.write(uploadHead(90_000) + body)
   return async () => {
     socket.write(END.padEnd(90_000 - body.length, ' '))
     return read(socket)
   }
 }
 
-test('uploads beyond the room in memory are refused until others are read', async (t) => {
-  const service = await startService(t, { env: { AUDIENCE_MAX_BODY_BYTES: '100000' } })
+/** Four bodies of this size are held at once. */
+const SMALL_ROOM = { AUDIENCE_MAX_BODY_BYTES: '100000' }
+
+test('uploads beyond the room in memory wait until others are read', async (t) => {
+  const service = await startService(t, { env: SMALL_ROOM })
+  const { uploadBudget } = service.app
   const users = [{ email: 'jane@example.com', comment: 'x'.repeat(80_000) }]
-  const upload = () => service.post(form({ users, batch: { ...BATCH, sessionId: 5 } }))
   const open = [1, 2, 3, 4].map((sessionId) => openUpload(service.url, sessionId))
-  for (let coming = open.length; coming > 0; coming -= 1) await once(service.app.server, 'request')
-  const refused = await upload()
+  while (uploadBudget.takenBytes < 4 * 90_000) await setImmediate()
+  const upload = service.post(form({ users, batch: { ...BATCH, sessionId: 5 } }))
+  while (uploadBudget.waiting < 1) await setImmediate()
+  t.equal((await service.get('/livez')).status, 200, 'others are answered')
+  for (const finish of open) t.match(await finish(), /^HTTP\/1.1 200 OK\r\n/)
+  t.equal((await upload).status, 200)
+  t.same([uploadBudget.takenBytes, uploadBudget.waiting], [0, 0])
+})
+
+test('a hundred uploads at once are all accepted and arrive whole, within the room', async (t) => {
+  const facebook = await facebookSandbox(t)
+  const taken: number[] = []
+  const service = await startService(t, {
+    sandboxes: [facebook],
+    env: { AUDIENCE_MAX_BODY_BYTES: '6000' },
+    workers: (real) => ({
+      ...real,
+      read(task) {
+        taken.push(service.app.uploadBudget.takenBytes)
+        return real.read(task)
+      }
+    })
+  })
+  const batches = Array.from({ length: 100 }, (_, index) =>
+    newBatch({ name: 'All', sessionId: 1, sequence: index + 1, totalBatches: 100, users: 100 })
+  ).map((batch) => ({ ...batch, channels: ['facebook'] }))
+  const answers = await Promise.all(batches.map((batch) => send(service.url, batch)))
+  t.same(new Set(answers), new Set([200]))
+  t.equal(taken.length, 100)
+  t.ok(Math.max(...taken) <= 4 * 6_000, `${Math.max(...taken)} bytes at once`)
+  t.ok(Math.max(...taken) > 6_000, 'several at once')
+  t.match(await service.settled(1), { state: 'delivered' })
+  t.same(lies(batches, [facebook]), [])
+})
+
+test('a caller that hangs up leaves the line', async (t) => {
+  const service = await startService(t, { env: SMALL_ROOM })
+  const { uploadBudget } = service.app
+  const open = [1, 2, 3, 4].map((sessionId) => openUpload(service.url, sessionId))
+  while (uploadBudget.takenBytes < 4 * 90_000) await setImmediate()
+  const socket = connect(Number(new URL(service.url).port), '127.0.0.1')
+  socket.write(uploadHead(90_000))
+  while (uploadBudget.waiting < 1) await setImmediate()
+  socket.resetAndDestroy()
+  while (uploadBudget.waiting > 0) await setImmediate()
+  for (const finish of open) t.match(await finish(), /^HTTP\/1.1 200 OK\r\n/)
+  t.equal(uploadBudget.takenBytes, 0)
+  t.notOk(service.lines().some(({ level }) => Number(level) >= 50))
+})
+
+test('where the line is full uploads are refused', async (t) => {
+  const service = await startService(t, { env: SMALL_ROOM })
+  const { uploadBudget } = service.app
+  const sockets = Array.from({ length: 4 + 256 }, () => {
+    const socket = connect(Number(new URL(service.url).port), '127.0.0.1')
+    socket.write(uploadHead(90_000))
+    return socket
+  })
+  while (uploadBudget.waiting < 256) await setImmediate()
+  // Too large for what is left, so that it would have to wait.
+  const users = [{ email: 'jane@example.com', comment: 'x'.repeat(80_000) }]
+  const refused = await service.post(form({ users }))
   t.equal(refused.status, 503)
   t.same(refused.body, BUSY)
   t.equal(refused.headers.get('retry-after'), '10')
   t.equal(refused.headers.get('x-error-code'), 'AUD_OVERLOADED')
-  t.equal((await service.get('/audience/sessions/5')).status, 404, 'it is nowhere')
-  for (const finish of open) t.match(await finish(), /^HTTP\/1.1 200 OK\r\n/)
-  t.equal((await upload()).status, 200)
+  for (const socket of sockets) socket.resetAndDestroy()
+  while (uploadBudget.waiting > 0 || uploadBudget.takenBytes > 0) await setImmediate()
+  t.equal((await service.post(form({ users }))).status, 200)
+})
+
+test('nobody waits for room for ever, and who leaves makes way for those behind', async (t) => {
+  const app = Fastify()
+  t.teardown(() => app.close())
+  await app.register(uploadBudgetPlugin, { maxBodyBytes: 1_000, maxWaitMs: 1 })
+  const { uploadBudget } = app
+  const { signal } = new AbortController()
+  const first = await uploadBudget.reserve(3_500, signal)
+  const caller = new AbortController()
+  const large = uploadBudget.reserve(1_000, caller.signal)
+  const small = uploadBudget.reserve(500, signal)
+  caller.abort()
+  await t.rejects(large, { code: 'AUD_MALFORMED_BODY' })
+  const second = await small
+  t.equal(uploadBudget.takenBytes, 4_000)
+  await t.rejects(uploadBudget.reserve(1, signal), { code: 'AUD_OVERLOADED' })
+  first.release()
+  second.release()
+  t.same([uploadBudget.takenBytes, uploadBudget.waiting], [0, 0])
+  await t.rejects(uploadBudget.reserve(1, caller.signal), { code: 'AUD_MALFORMED_BODY' })
+})
+
+test('while it closes, the service sends those who wait for room elsewhere', async (t) => {
+  const { app, url } = await startService(t, { env: SMALL_ROOM })
+  const open = [1, 2, 3, 4].map((sessionId) => openUpload(url, sessionId))
+  while (app.uploadBudget.takenBytes < 4 * 90_000) await setImmediate()
+  const socket = connect(Number(new URL(url).port), '127.0.0.1')
+  socket.write(uploadHead(90_000))
+  while (app.uploadBudget.waiting < 1) await setImmediate()
+  const closed = app.close()
+  const answer = await read(socket)
+  t.match(answer, /^HTTP\/1.1 503 Service Unavailable\r\n[^]*\r\nretry-after: 10\r\n/)
+  t.match(answer, '"The service is shutting down. Please send the request again."')
+  for (const finish of open)
+    t.match(await finish(), /^HTTP\/1.1 200 OK\r\n/, 'what is read goes on')
+  await closed
+})
+
+test('what a thread took with it when it ended can be sent again', async (t) => {
+  const facebook = await facebookSandbox(t)
+  let deaths = 1
+  const service = await startService(t, {
+    sandboxes: [facebook],
+    workers: (real) => ({
+      ...real,
+      async read(task) {
+        if (deaths === 0) return real.read(task)
+        deaths -= 1
+        structuredClone(task.users.buffer, { transfer: [task.users.buffer as ArrayBuffer] })
+        throw new Error('the thread ended')
+      }
+    })
+  })
+  const batch = newBatch({ name: 'All', sessionId: 1, sequence: 1, totalBatches: 1 })
+  const own = { ...batch, channels: ['facebook'] }
+  t.same([await send(service.url, own), await send(service.url, own)], [500, 200])
+  t.match(await service.settled(1), { state: 'delivered' })
+  t.same(lies([own], [facebook]), [])
+  t.equal(service.app.uploadBudget.takenBytes, 0)
 })
 
 test('uploads are refused while too many deliveries wait, and nothing else is', async (t) => {
