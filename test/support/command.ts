@@ -3,7 +3,12 @@ import { once } from 'node:events'
 import { join } from 'node:path'
 import type { Test } from 'tap'
 
+/** With what ends, what was started for it ends: a test, or a bench. */
+export type Owner = Pick<Test, 'teardown'>
+
 export interface CommandOptions {
+  /** Options of Node itself. */
+  readonly nodeOptions?: readonly string[]
   readonly args?: readonly string[]
   /** The whole environment of the process. */
   readonly env?: Readonly<Record<string, string>>
@@ -30,18 +35,20 @@ export interface Command {
   exitCode(): Promise<number | null>
 }
 
-/** Runs a file of ours as a process of its own; it is killed with the test. */
-export function startCommand(t: Test, file: string, options: CommandOptions = {}): Command {
-  const { args = [], env = {}, isBare = false, cwd = import.meta.dirname } = options
+/** Runs a file of ours as a process of its own; it is killed with its owner. */
+export function startCommand(owner: Owner, file: string, options: CommandOptions = {}): Command {
+  const { nodeOptions = [], args = [], env = {}, isBare = false } = options
+  const { cwd = import.meta.dirname } = options
   const [program, ...before]: readonly [string, ...string[]] = isBare
     ? ['/usr/bin/env', '-u', 'NODE_OPTIONS', process.execPath]
     : [process.execPath]
-  const child = spawn(program, [...before, join(import.meta.dirname, '../..', file), ...args], {
+  const path = join(import.meta.dirname, '../..', file)
+  const child = spawn(program, [...before, ...nodeOptions, path, ...args], {
     cwd,
     env,
     stdio: ['ignore', 'pipe', 'pipe']
   })
-  t.teardown(() => child.kill('SIGKILL'))
+  owner.teardown(() => child.kill('SIGKILL'))
   let stdout = ''
   let stderr = ''
   child.stdout.on('data', (chunk: Buffer) => (stdout += chunk.toString()))

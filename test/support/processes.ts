@@ -11,7 +11,7 @@ import type { Sandbox } from '../../providers/sandbox.ts'
 import { tiktok } from '../../providers/tiktok/index.ts'
 import { closeSandboxes, startSandboxes } from '../../src/cli/sandboxes.ts'
 import { environmentName } from '../../src/config.ts'
-import { startCommand } from './command.ts'
+import { type CommandOptions, type Owner, startCommand } from './command.ts'
 
 export interface ServiceProcess {
   readonly pid: number
@@ -22,6 +22,8 @@ export interface ServiceProcess {
   listening(): Promise<string>
   /** Everything it logged so far. */
   log(): string
+  /** Waits until what it logs matches. */
+  find(pattern: RegExp): Promise<RegExpExecArray>
   /** SIGKILL. Resolves when it has ended. */
   kill(): Promise<void>
   signal(signal: NodeJS.Signals): void
@@ -34,14 +36,17 @@ export interface LaunchOptions {
   readonly sandboxes?: readonly Pick<Sandbox, 'name' | 'variables'>[]
   /** Further environment; `DATABASE_URL` must be in it. */
   readonly env: Readonly<Record<string, string>> & { readonly DATABASE_URL: string }
+  readonly nodeOptions?: CommandOptions['nodeOptions']
 }
 
 /** Half of the time of a start; written by processes that end by themselves. */
 const COMPILE_CACHE = join(tmpdir(), 'audience-compile-cache')
 
-/** Starts the service as a process of its own on a free port; it is killed with the test. */
-export function launchService(t: Test, { sandboxes = [], env }: LaunchOptions): ServiceProcess {
-  const command = startCommand(t, 'src/main.ts', {
+/** Starts the service as a process of its own on a free port; it is killed with its owner. */
+export function launchService(owner: Owner, options: LaunchOptions): ServiceProcess {
+  const { sandboxes = [], env, nodeOptions = [] } = options
+  const command = startCommand(owner, 'src/main.ts', {
+    nodeOptions,
     // What tap adds is a fifth of the work of a process that lives for a second.
     isBare: true,
     env: {
@@ -60,6 +65,7 @@ export function launchService(t: Test, { sandboxes = [], env }: LaunchOptions): 
     pid: command.pid,
     listening: () => (address ??= listening()),
     log: () => command.stdout() + command.stderr(),
+    find: (pattern) => command.find(pattern),
     async kill() {
       command.kill('SIGKILL')
       await command.exitCode()
@@ -98,10 +104,10 @@ export function variablesOf({
   )
 }
 
-/** A folder of its own, deleted with the test. */
-export function temporaryFolder(t: Test): string {
+/** A folder of its own, deleted with its owner. */
+export function temporaryFolder(owner: Owner): string {
   const folder = mkdtempSync(join(tmpdir(), 'audience-'))
-  t.teardown(() => rmSync(folder, { recursive: true, force: true }))
+  owner.teardown(() => rmSync(folder, { recursive: true, force: true }))
   return folder
 }
 

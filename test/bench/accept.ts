@@ -1,0 +1,71 @@
+import { closeSync, fsyncSync, openSync, writeSync } from 'node:fs'
+import { join } from 'node:path'
+import { randomBytes } from 'node:crypto'
+import { seal } from '../../src/store/sealing.ts'
+import { createClient, formOf, usersJson } from './client.ts'
+import { interleave, ratio, report, spread } from './measure.ts'
+import { folder, startService, UNREACHABLE } from './processes.ts'
+
+/**
+ * `POST /audience` of 10,000 users to the accepted answer, against what nobody can save: parsing
+ * that JSON and writing the sealed users to the disk.
+ *
+ *     npm run bench -- accept
+ */
+
+const USERS = 10_000
+const ROUNDS = { warmUp: 15, counted: 40 }
+
+const users = usersJson(USERS, 1)
+const key = randomBytes(32)
+const sealed = seal(users, 'bench', [key])
+
+// All platforms are served, so that an upload has its deliveries; none is sent meanwhile.
+const service = await startService({ platforms: UNREACHABLE, isHeld: true })
+const client = createClient(service.url)
+
+const forms = Array.from({ length: ROUNDS.warmUp + ROUNDS.counted }, (_, index) =>
+  formOf({ sessionId: index + 1, sequence: 1, users })
+)
+const reference = openSync(join(folder(), 'reference'), 'w')
+
+function parse(): void {
+  JSON.parse(users.toString())
+}
+
+function write(): void {
+  writeSync(reference, sealed, 0, sealed.byteLength, 0)
+  fsyncSync(reference)
+}
+
+const times = await interleave(
+  {
+    post: () => client.post(forms.pop() ?? Buffer.alloc(0)),
+    parse,
+    write
+  },
+  ROUNDS
+)
+closeSync(reference)
+const needed = times.parse.map((parsing, round) => parsing + (times.write[round] ?? Number.NaN))
+
+report('accept', [
+  {
+    name: `POST of ${USERS} users to the answer / JSON.parse + durable write`,
+    value: ratio(times.post, needed),
+    wanted: '≤ 2.5'
+  },
+  {
+    name: 'the same, medians',
+    value: spread(times.post).median / spread(needed).median,
+    wanted: '≤ 2.5'
+  },
+  { name: 'POST to the answer', value: spread(times.post), unit: 'ms' },
+  { name: 'JSON.parse of the same body', value: spread(times.parse), unit: 'ms' },
+  { name: 'write and fsync of the sealed users', value: spread(times.write), unit: 'ms' },
+  { name: 'users as sent', value: users.byteLength / 1e6, unit: 'MB' },
+  { name: 'users sealed', value: sealed.byteLength / 1e6, unit: 'MB' },
+  { name: 'refusals (503)', value: client.refusals() }
+])
+await service.stop()
+process.exit()
