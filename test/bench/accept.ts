@@ -2,7 +2,8 @@ import { closeSync, fsyncSync, openSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { randomBytes } from 'node:crypto'
 import { seal } from '../../src/store/sealing.ts'
-import { createClient, formOf, usersJson } from './client.ts'
+import { createClient, formOf } from './client.ts'
+import { benchBytes } from './data.ts'
 import { interleave, ratio, report, spread } from './measure.ts'
 import { folder, startService, UNREACHABLE } from './processes.ts'
 
@@ -16,7 +17,8 @@ import { folder, startService, UNREACHABLE } from './processes.ts'
 const USERS = 10_000
 const ROUNDS = { warmUp: 15, counted: 40 }
 
-const users = usersJson(USERS, 1)
+const users = benchBytes(USERS)
+const decoder = new TextDecoder()
 const key = randomBytes(32)
 const sealed = seal(users, 'bench', [key])
 
@@ -30,7 +32,7 @@ const forms = Array.from({ length: ROUNDS.warmUp + ROUNDS.counted }, (_, index) 
 const reference = openSync(join(folder(), 'reference'), 'w')
 
 function parse(): void {
-  JSON.parse(users.toString())
+  JSON.parse(decoder.decode(users))
 }
 
 function write(): void {

@@ -1,15 +1,10 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { Agent, request } from 'undici'
-import { generateCustomers } from '../../src/cli/sample-customers.ts'
 
 /** Uploads as a client sends them that is never what is waited for: bodies are prepared before. */
 
 const BOUNDARY = 'audience-bench-7d1f0c3a5b'
 const LOOK_AGAIN_MS = 10
-
-/** The JSON of so many made-up users. */
-export const usersJson = (count: number, seed: number): Buffer =>
-  Buffer.from(JSON.stringify(generateCustomers(count, seed).map(({ user }) => user)))
 
 export interface Upload {
   readonly sessionId: number

@@ -1,4 +1,5 @@
-import { createClient, formOf, usersJson } from './client.ts'
+import { createClient, formOf } from './client.ts'
+import { benchBytes } from './data.ts'
 import { type Figure, ratio, report, spread } from './measure.ts'
 import { cpuSeconds, type Platform, startService, startStandIns } from './processes.ts'
 
@@ -17,7 +18,7 @@ const ROUNDS = { warmUp: 3, counted: 5 }
 const UPLOADS = 10
 const SECOND_MS = 1_000
 
-const users = usersJson(USERS, 1)
+const users = benchBytes(USERS)
 let sessions = 0
 
 async function took(work: () => Promise<unknown>): Promise<number> {

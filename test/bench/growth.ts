@@ -1,6 +1,7 @@
 import { existsSync, statSync } from 'node:fs'
 import { DatabaseSync } from 'node:sqlite'
-import { type Client, createClient, formOf, usersJson } from './client.ts'
+import { type Client, createClient, formOf } from './client.ts'
+import { benchBytes } from './data.ts'
 import { type Figure, report, spread } from './measure.ts'
 import { residentBytes, startService, startStandIns } from './processes.ts'
 
@@ -29,14 +30,19 @@ const MEASURE_EVERY_MS = 100
 const MEGABYTE = 1e6
 const MICROSECONDS = 1e3
 
-const lists = new Map<string, Buffer>()
-/** A few lists of each size take turns. */
-function listOf(users: number, sequence: number): Buffer {
-  const seed = users > 10_000 ? 1 : sequence % 4
-  const key = `${users} ${seed}`
-  const list = lists.get(key) ?? usersJson(users, seed)
-  lists.set(key, list)
-  return list
+/** Lists that take turns in a session of several batches. */
+const LISTS = 4
+const lists = new Map<number, readonly Uint8Array[]>()
+
+function listsOf(users: number, batches: number): readonly Uint8Array[] {
+  const known = lists.get(users) ?? []
+  const wanted = Math.min(LISTS, batches)
+  const missing = Array.from({ length: Math.max(0, wanted - known.length) }, (_, index) =>
+    benchBytes(users, (known.length + index) * users)
+  )
+  const all = [...known, ...missing]
+  lists.set(users, all)
+  return all
 }
 
 let sessions = 0
@@ -45,13 +51,13 @@ let sessions = 0
 async function run(client: Client, { users, perCall }: Omit<Size, 'runs'>) {
   const sessionId = (sessions += 1)
   const batches = users / perCall
-  for (let sequence = 1; sequence <= Math.min(4, batches); sequence += 1) listOf(perCall, sequence)
+  const own = listsOf(perCall, batches)
   let next = 1
   const postAll = async () => {
     while (next <= batches) {
       const sequence = next
       next += 1
-      const list = listOf(perCall, sequence)
+      const list = own[sequence % own.length] ?? new Uint8Array()
       await client.post(formOf({ sessionId, sequence, totalBatches: batches, users: list }))
     }
   }

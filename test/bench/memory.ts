@@ -1,4 +1,5 @@
-import { createClient, formOf, usersJson } from './client.ts'
+import { createClient, formOf } from './client.ts'
+import { benchBytes } from './data.ts'
 import { type Figure, report, spread } from './measure.ts'
 import {
   forgetPeak,
@@ -30,7 +31,7 @@ async function peakOf(service: Service, work: () => Promise<unknown>): Promise<n
 }
 
 async function oneAfterTheOther() {
-  const users = usersJson(MANY_USERS, 1)
+  const users = benchBytes(MANY_USERS)
   const standIns = await startStandIns()
   const service = await startService({ platforms: standIns.all })
   const client = createClient(service.url)
@@ -51,7 +52,7 @@ async function oneAfterTheOther() {
 }
 
 async function atOnce() {
-  const lists = [1, 2, 3, 4].map((seed) => usersJson(USERS, seed))
+  const lists = [0, 1, 2, 3].map((list) => benchBytes(USERS, list * USERS))
   const forms = Array.from({ length: UPLOADS }, (_, index) => {
     const users = lists[index % lists.length] ?? Buffer.alloc(0)
     return formOf({ sessionId: 1, sequence: index + 1, totalBatches: UPLOADS, users })

@@ -1,5 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises'
-import { createClient, formOf, usersJson } from './client.ts'
+import { createClient, formOf } from './client.ts'
+import { benchBytes } from './data.ts'
 import { type Figure, report, spread } from './measure.ts'
 import {
   cpuSeconds,
@@ -30,7 +31,7 @@ const WARM_UP_UPLOADS = 8
 const SESSION = 1
 
 /** Several lists, so that no list is the last one again. */
-const lists = [1, 2, 3, 4].map((seed) => usersJson(USERS, seed))
+const lists = [0, 1, 2, 3].map((list) => benchBytes(USERS, list * USERS))
 
 const platforms = await startStandIns()
 const service = await startService({ platforms: [platforms.facebook] })
