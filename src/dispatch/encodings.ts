@@ -1,6 +1,7 @@
 import PQueue from 'p-queue'
 import type { KeyRing } from '../store/sealing.ts'
-import type { Delivery, Store } from '../store/store.ts'
+import { accountKey, type Delivery, type Store } from '../store/store.ts'
+import { createBodyRoom } from './body-room.ts'
 import { type Job, toAudience, type WithDestination } from './job.ts'
 import { ExpiredError, PreparationError, UnreadableError } from './retry.ts'
 import type { Encoded, EncodingFault } from './worker.ts'
@@ -12,6 +13,8 @@ export interface EncodingsOptions {
   readonly keys: KeyRing
   /** Those of the deliveries that this process can send. */
   readonly withDestinations: (deliveries: readonly Delivery[]) => readonly WithDestination[]
+  /** What bodies may take, those of deliveries under way and those kept for later. */
+  readonly roomBytes?: number
 }
 
 /**
@@ -20,38 +23,51 @@ export interface EncodingsOptions {
  * the process, the delivery is encoded by itself from then on: others must not fail for it.
  */
 export interface Encodings {
-  /**
-   * @param begin called before the users are prepared, not where the bodies are at hand: what a
-   * delivery does to the process it does there.
-   */
-  of(job: Job, begin: () => Promise<void>): Promise<Encoded>
+  /** Waits until there is room for them, and for a thread that makes them. */
+  of(job: Job, options: PrepareOptions): Promise<HeldBodies>
   /** The delivery does not need them any more. */
   drop(deliveryId: string): void
 }
 
-/** Bodies kept for deliveries that start later; beyond that they are encoded again. */
-const MAX_KEPT_BYTES = 128 * 1024 * 1024
+export interface PrepareOptions {
+  /**
+   * Called before the users are prepared, not where the bodies are at hand: what a delivery does to
+   * the process it does there.
+   */
+  readonly begin: () => Promise<void>
+  /** Ends the wait for room. */
+  readonly signal: AbortSignal
+}
+
+/** Bodies that take room until they are disposed of. */
+export interface HeldBodies extends Disposable {
+  readonly encoded: Encoded
+}
+
+/** Beyond that accounts wait, and what is kept is dropped and made again. */
+const ROOM_BYTES = 256 * 1024 * 1024
 
 type Outcome = Encoded | EncodingFault
 
 export function createEncodings(options: EncodingsOptions): Encodings {
-  const { store, workers, keys, withDestinations } = options
+  const { store, workers, keys, withDestinations, roomBytes = ROOM_BYTES } = options
+  const room = createBodyRoom({ sizeBytes: roomBytes, madeAtOnce: workers.threads })
   const preparing = new PQueue({ concurrency: workers.threads })
   /** While one of these is prepared, nothing else is. */
   const preparingAlone = new PQueue({ concurrency: 1 })
+  /** For deliveries that are not under way. */
   const kept = new Map<string, Outcome>()
   /** Uploads that are prepared right now. */
   const underWay = new Map<string, Promise<void>>()
   let keptBytes = 0
 
+  const isFull = () => keptBytes + room.takenBytes > roomBytes
+
   function keep(id: string, encoded: Outcome): void {
     drop(id)
     kept.set(id, encoded)
     keptBytes += bytesOf(encoded)
-    for (const oldest of kept.keys()) {
-      if (keptBytes <= MAX_KEPT_BYTES || oldest === id) return
-      drop(oldest)
-    }
+    dropOldest()
   }
 
   function drop(id: string): void {
@@ -61,11 +77,20 @@ export function createEncodings(options: EncodingsOptions): Encodings {
     keptBytes -= bytesOf(had)
   }
 
+  function dropOldest(): void {
+    for (const oldest of kept.keys()) {
+      if (!isFull()) return
+      drop(oldest)
+    }
+  }
+
   async function encode(job: Job, begin: () => Promise<void>): Promise<Outcome> {
     const { upload, delivery } = job
     const sealed = await store.sealedUsers(upload.id)
     if (sealed === undefined) throw new ExpiredError()
-    const others = isSuspect(delivery) ? [] : await store.startable(upload.id)
+    // Where the room is full the others' would be dropped again.
+    const isAlone = isSuspect(delivery) || isFull()
+    const others = isAlone ? [] : await store.startable(upload.id)
     const further = others.filter(({ id }) => id !== delivery.id && !kept.has(id))
     const targets = [job, ...withDestinations(further)]
     await begin()
@@ -117,18 +142,37 @@ export function createEncodings(options: EncodingsOptions): Encodings {
       : preparing.add(() => encode(job, begin))
     const ended = () => void underWay.delete(id)
     underWay.set(id, work.then(ended, ended))
-    const encoded = await work
-    keep(job.delivery.id, encoded)
-    return encoded
+    return work
+  }
+
+  async function hold(job: Job, { begin, signal }: PrepareOptions) {
+    const { id, uploadId } = job.delivery
+    const stay = await room.enter({ account: accountKey(job.delivery), uploadId }, signal)
+    try {
+      const outcome = kept.get(id) ?? (await prepare(job, begin))
+      drop(id)
+      stay.has(bytesOf(outcome))
+      dropOldest()
+      return { outcome, stay }
+    } catch (error) {
+      stay.leave()
+      throw error
+    }
   }
 
   return {
-    async of(job, begin) {
-      const encoded = kept.get(job.delivery.id) ?? (await prepare(job, begin))
-      if ('stack' in encoded) {
-        throw Object.assign(new Error('the encoding failed'), { stack: encoded.stack })
+    async of(job, prepareOptions) {
+      const { outcome, stay } = await hold(job, prepareOptions)
+      const release = () => {
+        stay.leave()
+        // It may be tried again.
+        keep(job.delivery.id, outcome)
       }
-      return encoded
+      if ('stack' in outcome) {
+        release()
+        throw Object.assign(new Error('the encoding failed'), { stack: outcome.stack })
+      }
+      return { encoded: outcome, [Symbol.dispose]: release }
     },
     drop
   }
@@ -140,7 +184,9 @@ const endedProcess = ({ preparingIn }: Delivery) => preparingIn !== undefined
 /** It may be what ended a thread or process. */
 const isSuspect = (delivery: Delivery) => delivery.crashes > 0 || endedProcess(delivery)
 
+/** With what lies in their buffers besides them: several bodies may share one. */
 function bytesOf(encoded: Outcome): number {
   if ('stack' in encoded) return 0
-  return encoded.bodies.reduce((sum, { payload }) => sum + payload.byteLength, 0)
+  const buffers = new Set(encoded.bodies.map(({ payload }) => payload.buffer))
+  return [...buffers].reduce((sum, { byteLength }) => sum + byteLength, 0)
 }

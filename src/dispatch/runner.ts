@@ -156,8 +156,11 @@ export function createRunner(options: RunnerOptions): Runner {
       nextAttemptAt: undefined,
       unknownSince: undefined
     } as const
-    const encoded = await encodings.of(job, () => prepare(job, sending))
-    const { bodies, leftOut, notes, hash } = encoded
+    using held = await encodings.of(job, {
+      begin: () => prepare(job, sending),
+      signal: AbortSignal.any([context.signal, stop])
+    })
+    const { bodies, leftOut, notes, hash } = held.encoded
     // Other bodies than those that were acknowledged: settings or the service have changed.
     const { encodingHash = hash } = job.delivery
     const begun = encodingHash === hash ? {} : NOTHING_SENT

@@ -166,7 +166,10 @@ test('what may have ended the process is prepared while nothing else is', async 
     withDestinations: () => []
   })
   const prepare = (name: string, preparingIn?: string) =>
-    encodings.of(jobOf(name, preparingIn), () => Promise.resolve())
+    encodings.of(jobOf(name, preparingIn), {
+      begin: () => Promise.resolve(),
+      signal: new AbortController().signal
+    })
   const prepared = [
     prepare('a'),
     prepare('b'),
@@ -188,9 +191,99 @@ test('what may have ended the process is prepared while nothing else is', async 
   t.same(seen, [['a', 'b'], ['suspect'], ['c', 'd'], ['another suspect']])
 })
 
+/** Encodings whose bodies take 100 bytes each, in room for 300. */
+function smallRoom() {
+  const made: string[] = []
+  const encodings = createEncodings({
+    store: {
+      sealedUsers: () => Promise.resolve(new Uint8Array()),
+      startable: () => Promise.resolve([]),
+      setReport: () => Promise.resolve()
+    },
+    workers: {
+      threads: 2,
+      ready: () => Promise.resolve(),
+      read: () => Promise.reject(new Error('nothing to read')),
+      async encode({ contentHash }) {
+        made.push(contentHash)
+        const bodies = [{ payload: new Uint8Array(100), users: 1 }]
+        return { encodings: [{ ...ENCODED, bodies }], report: fieldReport(createMembers([])) }
+      },
+      close: () => Promise.resolve()
+    },
+    keys,
+    withDestinations: () => [],
+    roomBytes: 300
+  })
+  const prepare = (name: string, account: string, signal = new AbortController().signal) =>
+    encodings.of(jobOf(name, undefined, account), { begin: () => Promise.resolve(), signal })
+  return { encodings, prepare, made }
+}
+
+test('a slow account fills half of the room for bodies, and never keeps a fast one waiting', async (t) => {
+  const { prepare, made } = smallRoom()
+  const slow = [await prepare('slow 1', 'slow'), await prepare('slow 2', 'slow')]
+  const third = prepare('slow 3', 'slow')
+  for (const name of ['fast 1', 'fast 2', 'fast 3']) (await prepare(name, 'fast'))[Symbol.dispose]()
+  t.same(made, ['slow 1', 'slow 2', 'fast 1', 'fast 2', 'fast 3'])
+
+  const fast = await prepare('fast 4', 'fast')
+  const fifth = prepare('fast 5', 'fast')
+  const other = await prepare('other 1', 'other')
+  t.same(made.slice(5), ['fast 4', 'other 1'], 'full: but for who holds nothing')
+  slow[0]![Symbol.dispose]()
+  other[Symbol.dispose]()
+  t.equal((await third).encoded.hash, 'hash')
+  fast[Symbol.dispose]()
+  t.equal((await fifth).encoded.hash, 'hash')
+  t.same(made.slice(7), ['slow 3', 'fast 5'])
+})
+
+test('who waits for room for bodies can be stopped, and leaves nothing behind', async (t) => {
+  const { prepare, made } = smallRoom()
+  const held = [await prepare('1', 'slow'), await prepare('2', 'slow')]
+  const stop = new AbortController()
+  const waiting = prepare('3', 'slow', stop.signal)
+  stop.abort(new Error('stopped'))
+  await t.rejects(waiting, { message: 'stopped' })
+  await t.rejects(prepare('4', 'other', stop.signal), { message: 'stopped' })
+  for (const one of held) one[Symbol.dispose]()
+  ;(await prepare('5', 'slow'))[Symbol.dispose]()
+  t.same(made, ['1', '2', '5'])
+})
+
+test('bodies are kept for the next attempt until others need the room', async (t) => {
+  const { encodings, prepare, made } = smallRoom()
+  for (const name of ['1', '1', '2', '1', '3', '4', '1', '4', '1']) {
+    const held = await prepare(name, 'account')
+    held[Symbol.dispose]()
+  }
+  t.same(made, ['1', '2', '3', '4'], 'in room for three the one that was used first went')
+  encodings.drop('1')
+  ;(await prepare('1', 'account'))[Symbol.dispose]()
+  t.same(made.slice(4), ['1'])
+})
+
+test('bodies that could not be made leave the room', async (t) => {
+  const { encodings, prepare } = smallRoom()
+  const held = await prepare('1', 'slow')
+  const begin = () => Promise.reject(new Error('the store is away'))
+  const { signal } = new AbortController()
+  for (let attempt = 0; attempt < 3; attempt += 1) {
+    const job = jobOf('2', undefined, 'slow')
+    await t.rejects(encodings.of(job, { begin, signal }), { message: 'the store is away' })
+  }
+  ;(await prepare('3', 'slow'))[Symbol.dispose]()
+  held[Symbol.dispose]()
+})
+
 const ENCODED = { bodies: [], leftOut: {}, notes: {}, hash: 'hash' }
 
-function jobOf(name: string, preparingIn: string | undefined): Job {
+function jobOf(
+  name: string,
+  preparingIn: string | undefined,
+  accountId: string = EU.accountId
+): Job {
   const provider = providers.find((one) => one.name === 'klaviyo')!
   const variables = { apiKey: 'pk_test' }
   const client = {
@@ -217,6 +310,7 @@ function jobOf(name: string, preparingIn: string | undefined): Job {
     parent: ROOT_CONTEXT,
     delivery: {
       ...EU,
+      accountId,
       ...FRESH,
       ...times,
       id,
