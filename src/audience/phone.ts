@@ -1,174 +1,84 @@
+import { isSupportedCountry, parsePhoneNumberFromString } from 'libphonenumber-js/max'
 import {
-  getCountryCallingCode,
-  isSupportedCountry,
-  parsePhoneNumberFromString,
-  type CountryCode
-} from 'libphonenumber-js/max'
-import { clean } from './text.ts'
-
-export interface Phone {
-  /** `+4915112345678` */
-  readonly e164: string
-  /** ISO 3166-1 alpha-2 region that the number belongs to; `''` for those of no country (+800). */
-  readonly region: string
-}
+  beginsWith,
+  type Phone,
+  readE164,
+  readInternational,
+  readNational
+} from './phone-digits.ts'
+import { planOf, type Plan } from './phone-plan.ts'
+import { parseByRules } from './phone-rules.ts'
+import { scanDigits } from './phone-scan.ts'
 
 /** That of libphonenumber; longer texts are no number, and not worth the time to look. */
 const MAX_LENGTH = 250
 
 const NO_PHONE: Phone = { e164: '', region: '' }
 
-/** Written before a number in its cell: `Tel.: 0151 …`, `Mobile phone 0151 …`. */
-const LABELS = [
-  'tel',
-  'telephone',
-  'téléphone',
-  'telefon',
-  'teléfono',
-  'telefono',
-  'telefone',
-  'telefoon',
-  'phone',
-  'ph',
-  'fon',
-  'mobile',
-  'mobil',
-  'mobiltelefon',
-  'móvil',
-  'movil',
-  'mob',
-  'cell',
-  'cellphone',
-  'cellular',
-  'celular',
-  'cellulare',
-  'handy',
-  'portable',
-  'whatsapp',
-  'home',
-  'work',
-  'office',
-  'm',
-  'p',
-  't'
-]
-/** Also the scheme of RFC 3966, `tel:`. */
-const LEADING_LABELS = new RegExp(
-  `^(?:(?:${LABELS.join('|')})(?!\\p{L})[\\s.:/-]*)+(?:(?:no|nr|number|nummer)(?!\\p{L})[\\s.:]*)?`,
-  'iu'
-)
-/** A note without digits behind a number: `0151 … (mobil)`. */
-const TRAILING_NOTE = /\([^()\d]*\)$/
-/** What stands between two numbers in one cell; a slash also stands within one: `0151/2345678`. */
-const BETWEEN_NUMBERS = /[;,]|\sor\s/i
-const SLASH = /\//
-/** Fewer digits before a slash are an area code, even where they are a valid number as well. */
-const SEVEN_DIGITS = /^(?:\D*\d){7}/
-/**
- * After a slash, what is no second half of one number: a plus; a zero after a space; a zero and more
- * digits than subscriber numbers have (`030/0151 23456789`, unlike Italy's `333/0543076`).
- */
-const WHOLE_NUMBER = /^(?:\s*\(?\+|\s+\(?0|\(?0(?:\D*\d){8})/
-const LETTER = /\p{L}/u
-/** Marks of a text cell: `'0151…`, `="+49…"`. */
-const SPREADSHEET_QUOTES = /^[='"]+|["']+$/g
-/** What spreadsheets make of a long number: `4915112345678.0`. */
-const DECIMALS_OF_A_NUMBER = /^(\d{7,})\.0+$/
-/**
- * Typed to get past a form: `12345678`, `123456789`, `9999999999`. In some countries they are valid
- * numbers, even so nearly everybody who gives them makes them up.
- */
-const FILLER = /^(?:12345(?:6(?:7(?:8(?:90?)?)?)?)?|(\d)\1*)$/
-const SEPARATORS = /[^\p{L}\d+]/gu
+const PLUS = 43
+const DIGIT_ZERO = 48
 
-const PLUS = /^[^\p{L}\d]*\+/u
-const LEADING_PUNCTUATION = /^[^\p{L}\d]+/u
-const DOUBLE_ZERO = /^[^\p{L}\d]*00/u
-/** Trunk zero shown in brackets: `+44 (0)20 7946 0958`. */
-const BRACKETED_ZEROS = /\(\s*0\s*\)/g
-/**
- * Prefixes before the ten digits of a Mexican number until August 2019 (Instituto Federal de
- * Telecomunicaciones, dialling plan): `+52 1` and `044`, `045` for mobiles, `01` for the rest.
- */
-const FORMER_MEXICAN_PREFIX = /^(?:\+?52\D*1|01|04[45])(?=(?:\D*\d){10}$)/
+/** What the rules make of a longer text may be beyond libphonenumber's bound. */
+const MAX_PLAIN_LENGTH = 64
+/** No digit, in whatever script or form. */
+const WITHOUT_DIGITS = /^[\0-/:-\x7f]*$/
+/** A zero in brackets is left out at first; where that gives no number it has to be tried. */
+const PERHAPS_BRACKETED_ZERO = /\([^1-9]*\)/
+/** What libphonenumber-js takes for a number, as far as punctuation goes that is in common use. */
+const PLAIN = /^\+?(?:[ ./()\u2010-\u2015-]*\d){3,}[ ./()\u2010-\u2015-]*$/
+const PUNCTUATION = /[ ./()\u2010-\u2015-]+/g
 
-function supportedRegion(country: string): CountryCode | undefined {
-  return isSupportedCountry(country) ? country : undefined
-}
-
-function unwrap(value: string): string {
-  return clean(value.normalize('NFKC'))
-    .replace(SPREADSHEET_QUOTES, '')
-    .replace(LEADING_LABELS, '')
-    .replace(TRAILING_NOTE, '')
-    .trim()
-    .replace(DECIMALS_OF_A_NUMBER, '$1')
-    .replace(PLUS, '+')
-}
-
-function beginsWithCallingCode(value: string, region: CountryCode): boolean {
-  return value.replace(SEPARATORS, '').startsWith(getCountryCallingCode(region))
-}
-
-/** `00` in place of `+`, and bare digits that begin with the calling code of the user's country. */
-function* internationalReadings(value: string, region: CountryCode | undefined): Generator<string> {
-  if (DOUBLE_ZERO.test(value)) yield value.replace(DOUBLE_ZERO, '+')
-  if (region && beginsWithCallingCode(value, region)) {
-    yield `+${value.replace(LEADING_PUNCTUATION, '')}`
-  }
-}
-
-/**
- * Every way to read a number, the likeliest first. `00` is the international prefix of most of the
- * world, and people write it in countries where it is another (`011`, `0011`, `010`). Bare digits
- * with the calling code come before the national reading, which would make a landline of area 04915
- * of the German mobile `4915112345678`.
- */
-function* readings(value: string, region: CountryCode | undefined): Generator<string> {
-  yield* internationalReadings(value, region)
-  yield value
-  if (region === 'MX' || value.startsWith('+52')) yield value.replace(FORMER_MEXICAN_PREFIX, '+52')
-}
-
-/** A zero in brackets is no part of a number, but in Italy, where only it gives a valid landline. */
-function* allReadings(value: string, region: CountryCode | undefined): Generator<string> {
-  const without = value.replace(BRACKETED_ZEROS, '')
-  if (without !== value) yield* readings(without, region)
-  yield* readings(value, region)
-}
-
-function parse(value: string, region: CountryCode | undefined): Phone | undefined {
-  const number = parsePhoneNumberFromString(value, {
+/** The reference: what it takes for a valid number is one. */
+export function readByLibrary(text: string, home: Plan | undefined): Phone | undefined {
+  const region = home?.region ?? ''
+  const number = parsePhoneNumberFromString(text, {
     extract: false,
-    ...(region && { defaultCountry: region })
+    ...(isSupportedCountry(region) && { defaultCountry: region })
   })
   return number?.isValid() ? { e164: number.number, region: number.country ?? '' } : undefined
 }
 
-function parseOne(text: string, region: CountryCode | undefined): Phone | undefined {
-  if (FILLER.test(text.replace(SEPARATORS, ''))) return undefined
-  for (const reading of allReadings(text, region)) {
-    const phone = parse(reading, region)
-    if (phone) return phone
-  }
-  return undefined
+/** The same, by the library only where it is not plain digits. */
+function read(text: string, home: Plan | undefined): Phone | undefined {
+  if (text.length > MAX_PLAIN_LENGTH || !PLAIN.test(text)) return readByLibrary(text, home)
+  const digits = text.replace(PUNCTUATION, '')
+  if (digits.startsWith('+')) return readInternational(digits, 1)
+  return home && readNational(digits, home)
 }
 
-/**
- * The first of two numbers in one cell. Without it the cell is one number, unless what follows the
- * separator is a number of its own: their digits together may make a valid third one.
- */
-function parseCell(text: string, region: CountryCode | undefined): Phone | undefined {
-  const separator = BETWEEN_NUMBERS.exec(text) ?? SLASH.exec(text)
-  const rest = separator ? text.slice(separator.index + separator[0].length) : ''
-  const second = unwrap(rest)
-  // With letters it is an extension: `, ext. 12`.
-  if (!separator || LETTER.test(second)) return parseOne(text, region)
-  const before = text.slice(0, separator.index).trim()
-  const first = SEVEN_DIGITS.test(before) ? parseOne(before, region) : undefined
-  if (first) return first
-  const areTwo = WHOLE_NUMBER.test(rest) && parseOne(second, region) !== undefined
-  return areTwo ? undefined : parseOne(text, region)
+function beginsWithZeros(digits: string, from: number): boolean {
+  return digits.charCodeAt(from) === DIGIT_ZERO && digits.charCodeAt(from + 1) === DIGIT_ZERO
+}
+
+/** The readings of phone-rules.ts, of digits alone and in the same order. */
+function readDigits(digits: string, home: Plan | undefined): Phone | undefined {
+  const from = digits.charCodeAt(0) === PLUS ? 1 : 0
+  const behindZeros = beginsWithZeros(digits, from)
+    ? readInternational(digits, from + 2)
+    : undefined
+  if (behindZeros) return behindZeros
+  if (from === 1) return readE164(digits) ?? readInternational(digits, 1)
+  if (!home) return undefined
+  const isBehindCallingCode = beginsWith(digits, home.callingCode.code)
+  return (isBehindCallingCode && readInternational(digits, 0)) || readNational(digits, home)
+}
+
+function mayHaveFurtherReadings(value: string, digits: string, home: Plan | undefined): boolean {
+  return home?.region === 'MX' || digits.startsWith('+52') || PERHAPS_BRACKETED_ZERO.test(value)
+}
+
+/** Nearly all values; `undefined` for those that take the rules to understand them. */
+export function parsePlain(value: string, home: Plan | undefined): Phone | undefined {
+  if (value.length > MAX_PLAIN_LENGTH) return undefined
+  const text = value.trim()
+  const asItIs = text.charCodeAt(0) === PLUS ? readE164(text) : undefined
+  if (asItIs) return asItIs
+  const digits = scanDigits(value)
+  if (digits === undefined) return WITHOUT_DIGITS.test(value) ? NO_PHONE : undefined
+  if (digits === '') return NO_PHONE
+  const phone = readDigits(digits, home)
+  if (phone) return phone
+  return mayHaveFurtherReadings(value, digits, home) ? undefined : NO_PHONE
 }
 
 /**
@@ -179,6 +89,6 @@ function parseCell(text: string, region: CountryCode | undefined): Phone | undef
  */
 export function parsePhone(value: string, country: string): Phone {
   if (value.length > MAX_LENGTH) return NO_PHONE
-  const text = unwrap(value)
-  return parseCell(text, supportedRegion(country)) ?? NO_PHONE
+  const home = planOf(country)
+  return parsePlain(value, home) ?? parseByRules(value, home, read) ?? NO_PHONE
 }
