@@ -10,6 +10,10 @@ const LOCAL_PART =
 const DOMAIN_LABEL = /^[\p{L}\p{N}](?:[\p{L}\p{M}\p{N}-]{0,61}[\p{L}\p{M}\p{N}])?$/u
 const TOP_LEVEL = /^(?:xn--[a-z0-9-]{1,59}|[\p{L}\p{M}]{2,63})$/u
 
+/** Most addresses: ASCII, nothing around them, but for their lengths. */
+const PLAIN_ADDRESS =
+  /^[\w!#$%&'*+/=?^`{|}~-]+(?:\.[\w!#$%&'*+/=?^`{|}~-]+)*@(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}$/i
+
 /** Local parts that say that there is no address, whatever the domain. */
 const NO_ADDRESS: ReadonlySet<string> = new Set([
   'noemail',
@@ -64,14 +68,17 @@ const FILLERS: ReadonlySet<string> = new Set([
   'xyz'
 ])
 
+/** A filler with any dots, dashes and underscores in between. */
+const FILLER_LOCAL_PART = new RegExp(
+  `^[._-]*(?:${[...FILLERS].map((word) => word.split('').join('[._-]*')).join('|')})[._-]*$`
+)
+
 function isPlaceholderAddress(local: string, domain: string): boolean {
+  if (domain.endsWith('.invalid')) return true
+  if (!FILLER_LOCAL_PART.test(local)) return false
   const word = local.replace(/[._-]/g, '')
   const [site = ''] = domain.split('.')
-  return (
-    NO_ADDRESS.has(word) ||
-    domain.endsWith('.invalid') ||
-    (FILLERS.has(word) && FILLERS.has(site.replaceAll('-', '')))
-  )
+  return NO_ADDRESS.has(word) || FILLERS.has(site.replaceAll('-', ''))
 }
 
 function isDomain(domain: string): boolean {
@@ -80,6 +87,16 @@ function isDomain(domain: string): boolean {
     labels.length > 1 &&
     labels.every((label) => DOMAIN_LABEL.test(label)) &&
     TOP_LEVEL.test(labels.at(-1) ?? '')
+  )
+}
+
+/** Of an address in the form of PLAIN_ADDRESS, whose characters are bytes. */
+function isUsable(address: string): boolean {
+  const at = address.indexOf('@')
+  return (
+    at <= MAX_LOCAL_LENGTH &&
+    address.length <= MAX_LENGTH &&
+    !isPlaceholderAddress(address.slice(0, at), address.slice(at + 1))
   )
 }
 
@@ -101,7 +118,12 @@ function isAddress(address: string): boolean {
  * parameters": trim and lower case, nothing else.)
  */
 export function normalizeEmail(value: string): string {
-  const address = lower(clean(value))
+  const text = clean(value)
+  if (PLAIN_ADDRESS.test(text)) {
+    const address = text.toLowerCase()
+    return isUsable(address) ? address : ''
+  }
+  const address = lower(text)
   return isAddress(address) ? address : ''
 }
 

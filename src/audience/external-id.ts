@@ -8,6 +8,12 @@ const EXTENSION = /(?:ext(?:ension)?|x|#)[\s.:=]*\p{Nd}{1,7}$/iu
 const LETTER = /\p{L}/u
 const NOT_A_DIGIT = /\P{Nd}+/gu
 
+/**
+ * Most ids, of which nothing has to be looked at: a letter that no extension takes away (`x5`, `ext5`,
+ * `extension5`) keeps them from being a phone number, and with a digit they stand for something.
+ */
+const PLAIN_ID = /^(?=[\w-]*[a-z])(?=\D*\d)(?![\w-]*[xtn]\d{1,7}$)[\w-]{1,63}$/i
+
 /** No letters and 7 to 17 digits, whatever stands between them: E.164 has 15, and `00` two more. */
 function isPhoneLike(id: string): boolean {
   const number = id.replace(TEL_SCHEME, '').replace(EXTENSION, '')
@@ -29,6 +35,7 @@ function isPersonal(id: string): boolean {
  */
 export function externalId(value: string): string {
   const id = clean(value)
+  if (PLAIN_ID.test(id)) return id
   if (isPlaceholder(id) || isHashOfNothing(id)) return ''
   return isPersonal(id) ? sha256(id) : id
 }

@@ -1,4 +1,5 @@
 import { countryOrDefault, parseCountry } from './country.ts'
+import { distinct, distinctInGroups, type Source, toRows } from './distinct.ts'
 import { normalizeEmail, stripEmail } from './email.ts'
 import { externalId } from './external-id.ts'
 import { givenHash, HASH_LENGTH, isHash, sha256 } from './hash.ts'
@@ -98,28 +99,9 @@ function memoize<K, T extends {}>(make: (key: K) => T): (key: K) => T {
   }
 }
 
-/** For columns whose values repeat: each distinct one is made once. */
-function mapDistinct<T extends string>(
-  texts: readonly string[],
-  make: (text: string) => T
-): readonly T[] {
-  const toMade = memoize(make)
-  return texts.map((text) => toMade(text))
-}
-
-/** The same where a text means something else in each country. */
-function mapDistinctByCountry(
-  texts: readonly string[],
-  countries: readonly string[],
-  make: (text: string, country: string) => string
-): readonly string[] {
-  const inCountry = memoize((country: string) => memoize((text: string) => make(text, country)))
-  return texts.map((text, row) => inCountry(countries[row] ?? '')(text))
-}
-
-/** The texts without those that are hashes already. */
-function withoutHashes(texts: readonly string[]): readonly string[] {
-  return texts.some(isHash) ? texts.map((text) => (isHash(text) ? '' : text)) : texts
+/** The values without those that are hashes already. */
+function withoutHashes(values: readonly string[]): readonly string[] {
+  return values.some(isHash) ? values.map((value) => (isHash(value) ? '' : value)) : values
 }
 
 function howGiven(text: string): Given {
@@ -137,11 +119,11 @@ function lazy<T extends {}>(make: () => T): () => T {
 }
 
 /** E.164 and region of each number. */
-function parsePhones(texts: readonly string[], countries: readonly string[]) {
+function parsePhones(values: readonly string[], countries: readonly string[]) {
   const e164: string[] = []
   const regions: string[] = []
-  for (const [row, text] of texts.entries()) {
-    const phone = parsePhone(text, countries[row] ?? '')
+  for (let row = 0; row < values.length; row += 1) {
+    const phone = parsePhone(values[row] ?? '', countries[row] ?? '')
     e164.push(phone.e164)
     regions.push(phone.region)
   }
@@ -150,57 +132,75 @@ function parsePhones(texts: readonly string[], countries: readonly string[]) {
 
 /**
  * The users of one upload in every form that platforms match on. Columns are made when first asked
- * for and kept; each distinct form is hashed once, and made once where values repeat.
+ * for and kept. Addresses and numbers are nearly all different; in the other columns values repeat,
+ * and each distinct one is made and hashed once.
  */
 export function createMembers(
-  { size, texts, purchases }: UserColumns,
+  { size, texts: given, purchases }: UserColumns,
   { defaultCountry = '' }: MembersOptions = {}
 ): Members {
   const fallback = parseCountry(defaultCountry)
   const toHash = memoize(sha256)
-  const clear = memoize((field: MatchField) => withoutHashes(texts[field]))
 
-  const countries = lazy(() =>
-    mapDistinct(texts.country, (country) => countryOrDefault(country, fallback))
+  const countrySource = lazy(() => distinct(given.country))
+  const countriesOfValues = lazy(() =>
+    countrySource().values.map((value) => countryOrDefault(value, fallback))
   )
-  const phones = lazy(() => parsePhones(clear('phone'), countries()))
-  const inCountry = (make: (code: string, country: string) => string) =>
-    mapDistinctByCountry(clear('postalCode'), countries(), make)
+  const countries = lazy(() => toRows(countriesOfValues(), countrySource()))
+  const postalCodeSource = lazy(() => distinctInGroups(given.postalCode, countries()))
 
-  const makeText: Readonly<Record<MatchForm, () => readonly string[]>> = {
+  const makeSource: Readonly<Record<MatchField, () => Source>> = {
+    email: () => ({ values: given.email }),
+    phone: () => ({ values: given.phone }),
+    firstName: () => distinct(given.firstName),
+    lastName: () => distinct(given.lastName),
+    country: countrySource,
+    postalCode: postalCodeSource
+  }
+  const source = memoize((field: MatchField) => makeSource[field]())
+  const clear = (field: MatchField) => withoutHashes(source(field).values)
+  const phones = lazy(() => parsePhones(clear('phone'), countries()))
+  const inCountry = (codes: readonly string[], make: (code: string, country: string) => string) => {
+    const { groups } = postalCodeSource()
+    return codes.map((code, index) => make(code, groups[index] ?? ''))
+  }
+
+  const makeTexts: Readonly<Record<MatchForm, () => readonly string[]>> = {
     email: () => clear('email').map((value) => normalizeEmail(value)),
-    emailStripped: () => text('email').map((address) => stripEmail(address)),
+    emailStripped: () => texts('email').map((address) => stripEmail(address)),
     phoneE164: () => phones().e164,
     phoneDigits: () => phones().e164.map((number) => number.slice(1)),
-    firstName: () => mapDistinct(clear('firstName'), normalizeName),
-    lastName: () => mapDistinct(clear('lastName'), normalizeName),
-    country: () => countries().map((country) => country.toLowerCase()),
-    postalCode: () =>
-      text('postalCodeFull').map((code, row) => cutPostalCode(code, countries()[row] ?? '')),
-    postalCodeFull: () => inCountry(normalizePostalCodeFull)
+    firstName: () => clear('firstName').map((value) => normalizeName(value)),
+    lastName: () => clear('lastName').map((value) => normalizeName(value)),
+    country: () => countriesOfValues().map((country) => country.toLowerCase()),
+    postalCode: () => inCountry(texts('postalCodeFull'), cutPostalCode),
+    postalCodeFull: () => inCountry(clear('postalCode'), normalizePostalCodeFull)
   }
-  const text = memoize((form: MatchForm) => makeText[form]())
-  const hash = memoize((form: MatchForm) => {
-    const given = texts[FIELD_OF[form]]
-    return text(form).map((clearText, row) =>
-      clearText === '' ? givenHash(given[row] ?? '') : toHash(clearText)
+  /** Of the values of the form's source. */
+  const texts = memoize((form: MatchForm) => makeTexts[form]())
+  const hashes = (form: MatchForm) => {
+    const { values, codes } = source(FIELD_OF[form])
+    const hashOf = codes === undefined ? sha256 : toHash
+    return texts(form).map((text, index) =>
+      text === '' ? givenHash(values[index] ?? '') : hashOf(text)
     )
-  })
+  }
 
   return {
     size,
-    text,
-    hash,
+    text: memoize((form) => toRows(texts(form), source(FIELD_OF[form]))),
+    hash: memoize((form) => toRows(hashes(form), source(FIELD_OF[form]))),
     phoneRegions: () => phones().regions,
-    externalIds: lazy(() => texts.edgeTagId.map((id) => externalId(id))),
-    plainNames: memoize((field) => mapDistinct(clear(field), plainName)),
+    externalIds: lazy(() => given.edgeTagId.map((id) => externalId(id))),
+    plainNames: memoize((field) => toRows(clear(field).map(plainName), source(field))),
     countries,
-    plainPostalCodes: lazy(() => inCountry(plainPostalCode)),
+    plainPostalCodes: lazy(() =>
+      toRows(inCountry(clear('postalCode'), plainPostalCode), postalCodeSource())
+    ),
     purchases: () => purchases,
-    given: memoize((field) =>
-      field === 'country'
-        ? mapDistinct(texts.country, howCountryGiven)
-        : texts[field].map((value) => howGiven(value))
-    )
+    given: memoize((field) => {
+      const how = field === 'country' ? howCountryGiven : howGiven
+      return toRows(source(field).values.map(how), source(field))
+    })
   }
 }

@@ -1,9 +1,15 @@
-import { isNamePlaceholder } from './placeholder.ts'
+import { isNamePlaceholder, isPlaceholderWord } from './placeholder.ts'
 import { clean, isDamaged, lower } from './text.ts'
 
 /** Everything but letters, marks and digits, and the letters used as apostrophes (ʻ and ʼ). */
 const NOT_OF_A_NAME = /[\p{P}\p{S}\p{Z}\p{C}\u02bb\u02bc]+/gu
 const LETTER = /\p{L}/u
+/**
+ * Most names: Latin letters, with single marks between them. Of these letters each is one character in
+ * NFC, in lower case too (unlike the Turkish capital I with its dot).
+ */
+const PLAIN_NAME = /^[A-Za-zÀ-ÖØ-öø-įı-ɏ]+(?:[ '.-][A-Za-zÀ-ÖØ-öø-įı-ɏ]+)*$/
+const MARKS = /[ '.-]/g
 
 /**
  * A first or last name as people write it: trimmed, NFC, runs of white space as one space, case
@@ -20,5 +26,10 @@ export function plainName(value: string): string {
  * capi-param-builder.)
  */
 export function normalizeName(value: string): string {
-  return lower(plainName(value)).replace(NOT_OF_A_NAME, '')
+  const text = clean(value)
+  if (PLAIN_NAME.test(text)) {
+    const name = text.toLowerCase()
+    return isPlaceholderWord(name) ? '' : name.replace(MARKS, '')
+  }
+  return lower(plainName(text)).replace(NOT_OF_A_NAME, '')
 }

@@ -48,6 +48,10 @@ const DECIMAL_NUMBER = /^\d+[.,]\d{1,2}$/
 const TRAILING_DASH = /[\s\p{Pd}]+$/u
 /** A whole code, whose letters may be those of the country: `1012 NL`. */
 const DUTCH = /^\d{4} ?[A-Z]{2}$/
+/** Most codes: nothing around them, and what stands behind a space or dash has a digit, so is no country. */
+const BARE = /^[0-9A-Z]+(?:[ -][0-9A-Z]*[0-9][0-9A-Z]*)?$/i
+const DIGITS_ONLY = /^\d+$/
+const FIVE_DIGITS = /^\d{5}$/
 const WITHOUT_DIGITS_FROM_A_SPACE = /[\s,]+(?=\D+$)/g
 const NOT_OF_A_CODE = /[^\p{L}\p{N}]+/gu
 
@@ -66,7 +70,9 @@ function withoutCountry(code: string, country: string): string {
 
 /** One line in upper case, without what spreadsheets and people write behind a code. */
 function unwrap(value: string, country: string): string {
-  const code = clean(value).normalize('NFKC').toUpperCase().replace(/\s+/g, ' ')
+  const text = clean(value)
+  if (BARE.test(text)) return text.toUpperCase()
+  const code = text.normalize('NFKC').toUpperCase().replace(/\s+/g, ' ')
   return withoutCountry(code, country)
     .replace(DECIMALS_OF_A_NUMBER, '$1')
     .replace(TRAILING_DASH, '')
@@ -79,6 +85,7 @@ function withLostZeros(code: string, country: string): string {
 
 /** `37221-3312`; digits lost in front are zeros (`2134` is Boston's `02134`). */
 function plainZip(code: string): string {
+  if (FIVE_DIGITS.test(code)) return code
   const digits = ZIP_PLUS_4_WITHOUT_DASH.test(code) ? code.padStart(9, '0') : code
   const [, zip, plus4] = ZIP.exec(digits) ?? []
   if (zip === undefined) return ''
@@ -93,7 +100,7 @@ export function plainPostalCode(value: string, country: string): string {
   if (value.length > MAX_LENGTH) return ''
   const code = unwrap(value, country)
   if (DECIMAL_NUMBER.test(code)) return ''
-  const compact = code.replace(NOT_OF_A_CODE, '')
+  const compact = DIGITS_ONLY.test(code) ? code : code.replace(NOT_OF_A_CODE, '')
   if (!isUsable(compact) || /^0+$/.test(compact)) return ''
   if (country === 'GB') return BRITISH.test(compact) ? code : ''
   return ZIP_CODE_COUNTRIES.has(country) ? plainZip(code) : withLostZeros(code, country)
@@ -106,6 +113,7 @@ export function plainPostalCode(value: string, country: string): string {
  */
 export function normalizePostalCodeFull(value: string, country: string): string {
   const plain = plainPostalCode(value, country)
+  if (DIGITS_ONLY.test(plain)) return plain
   const code = country === 'GB' ? plain : plain.replace(COUNTRY_PREFIX, '').replace(/-.*/, '')
   const compact = code.replace(NOT_OF_A_CODE, '').toLowerCase()
   return isUsable(compact) ? compact : ''
