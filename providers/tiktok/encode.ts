@@ -1,5 +1,6 @@
 import type { MatchForm, Members } from '../../src/audience/members.ts'
 import type { EncodedBody, Encoding } from '../provider.ts'
+import { Utf8Writer } from '../utf8-writer.ts'
 import type { TikTokVariables } from './variables.ts'
 
 /**
@@ -35,13 +36,14 @@ export const USER_SEPARATOR = ',\n'
 /** TikTok tells no limit for the API; a partner's documentation says 50 MB a file. */
 export const MAX_FILE_BYTES = 50_000_000
 
-type Columns = readonly (readonly string[])[]
+/** A column for each form of an identifier, the most important form first. */
+type Forms = readonly (readonly string[])[]
 
-/** The users to send: rows of columns that hold each of a user's hashes once. */
+/** The users to send, as rows of the columns. */
 interface People {
   readonly rows: readonly number[]
-  readonly emails: Columns
-  readonly phones: Columns
+  readonly emails: Forms
+  readonly phones: Forms
   readonly leftOut: Readonly<Record<string, number>>
 }
 
@@ -49,13 +51,22 @@ interface People {
 export function encodeStream(members: Members, variables: TikTokVariables): Encoding {
   const { rows, emails, phones, leftOut } = matchablePeople(members, variables)
   const { batchSize } = variables
-  const pieces = rows.flatMap((row) => {
-    const own = streamRows(cellsOf(emails, row), cellsOf(phones, row))
-    return own.length <= batchSize
-      ? [{ text: own.join(','), size: own.length, users: 1 }]
-      : own.map((text, index) => ({ text, size: 1, users: index === 0 ? 1 : 0 }))
-  })
-  return { bodies: pack(pieces, batchSize, toUserLines), leftOut, notes: {} }
+  const bodies = new Bodies({ limit: batchSize, separator: USER_SEPARATOR })
+  for (const row of rows) {
+    // The first row pairs the first forms; a second one carries only those second forms that differ.
+    // So every hash is sent exactly once, and no row asks for more to match than another already does.
+    const first = streamRow(idOf(emails, 0, row), idOf(phones, 0, row))
+    const second = streamRow(idOf(emails, 1, row), idOf(phones, 1, row))
+    if (first === '' || second === '') {
+      bodies.add(first + second, 1, 1)
+    } else if (batchSize > 1) {
+      bodies.add(`${first},${second}`, 2, 1)
+    } else {
+      bodies.add(first, 1, 1)
+      bodies.add(second, 1, 0)
+    }
+  }
+  return { bodies: bodies.close(), leftOut, notes: {} }
 }
 
 /**
@@ -67,33 +78,27 @@ export function encodeFiles(members: Members, variables: TikTokVariables): Encod
   const header = [...emails.map(() => 'email_SHA256'), ...phones.map(() => 'phone_SHA256')].join(
     ','
   )
-  const columns = [...emails, ...phones]
-  const pieces = rows.map((row) => {
-    const text = cellsOf(columns, row).join(',')
-    return { text, size: text.length + 1, users: 1 }
-  })
-  const toCsv = (texts: readonly string[]) => [header, ...texts].join('\n')
-  return { bodies: pack(pieces, MAX_FILE_BYTES - header.length, toCsv), leftOut, notes: {} }
+  const limit = MAX_FILE_BYTES - header.length
+  const bodies = new Bodies({ limit, head: `${header}\n`, separator: '\n' })
+  for (const row of rows) {
+    const text = `${fileCells(emails, row)},${fileCells(phones, row)}`
+    // Hex digits and commas, a byte each, and a line break.
+    bodies.add(text, text.length + 1, 1)
+  }
+  return { bodies: bodies.close(), leftOut, notes: {} }
 }
 
 /** Users with something to match on. Repetitions go: TikTok's minimum is counted in distinct entries. */
 function matchablePeople(members: Members, { emailForm, phoneForm }: TikTokVariables): People {
-  const emails = distinctColumns(EMAIL_FORMS[emailForm].map((form) => members.hash(form)))
-  const phones = distinctColumns(PHONE_FORMS[phoneForm].map((form) => members.hash(form)))
+  const emails = EMAIL_FORMS[emailForm].map((form) => members.hash(form))
+  const phones = PHONE_FORMS[phoneForm].map((form) => members.hash(form))
+  const isNew = distinctBy([...emails, ...phones])
   const rows: number[] = []
-  const seen = new Map<string, Set<string>>()
   let unusable = 0
   for (let row = 0; row < members.size; row += 1) {
-    const email = cellsOf(emails, row).join('')
-    const phone = cellsOf(phones, row).join('')
-    if (email === '' && phone === '') {
-      unusable += 1
-      continue
-    }
-    const phonesSeen = seen.get(email) ?? new Set()
-    if (phonesSeen.has(phone)) continue
-    seen.set(email, phonesSeen.add(phone))
-    rows.push(row)
+    const id = anyIdOf(emails, row) || anyIdOf(phones, row)
+    if (id === '') unusable += 1
+    else if (isNew(id, row)) rows.push(row)
   }
   const duplicates = members.size - unusable - rows.length
   return {
@@ -107,65 +112,89 @@ function matchablePeople(members: Members, { emailForm, phoneForm }: TikTokVaria
   }
 }
 
-/** Empties the cells that say the same as the column before. */
-function distinctColumns(columns: Columns): Columns {
-  return columns.map((column, index) => {
-    const before = columns[index - 1]
-    return before === undefined
-      ? column
-      : column.map((cell, row) => (cell === before[row] ? '' : cell))
-  })
-}
-
-function cellsOf(columns: Columns, row: number): string[] {
-  return columns.map((column) => column[row] ?? '')
-}
-
 /**
- * The first row pairs the first forms; a second one carries only those second forms that differ. So
- * every hash is sent exactly once, and no row asks for more to match than another one already does.
+ * Tells of one row after the other whether it differs from all before. It is looked up by the start
+ * of one id as a number, in a third of the time that looking up a new string takes; the few rows that
+ * share such a start are compared as a whole.
  */
-function streamRows(emails: readonly string[], phones: readonly string[]): string[] {
-  return [0, 1]
-    .map((variant) => [emails[variant] ?? '', phones[variant] ?? ''])
-    .filter(([email, phone]) => email !== '' || phone !== '')
-    .map((cells) => `[${cells.map(streamCell).join(',')}]`)
+function distinctBy(columns: Forms): (id: string, row: number) => boolean {
+  const firstRows = new Map<number, number>()
+  const furtherRows = new Set<string>()
+  const idsOf = (row: number) => columns.map((column) => column[row]).join(',')
+  return (id, row) => {
+    const start = Number.parseInt(id.slice(0, 7), 16)
+    const first = firstRows.get(start)
+    if (first === undefined) {
+      firstRows.set(start, row)
+      return true
+    }
+    const ids = idsOf(row)
+    if (ids === idsOf(first) || furtherRows.has(ids)) return false
+    furtherRows.add(ids)
+    return true
+  }
 }
 
-function toUserLines(texts: readonly string[]): string {
-  return texts.join(USER_SEPARATOR)
+/** A user's hash in one form; `''` where there is none or it is that of the form before. */
+function idOf(forms: Forms, form: number, row: number): string {
+  const id = forms[form]?.[row] ?? ''
+  return form > 0 && id === forms[form - 1]?.[row] ? '' : id
+}
+
+function anyIdOf(forms: Forms, row: number): string {
+  return idOf(forms, 0, row) || idOf(forms, 1, row)
+}
+
+function streamRow(email: string, phone: string): string {
+  return email === '' && phone === '' ? '' : `[${streamCell(email)},${streamCell(phone)}]`
 }
 
 function streamCell(id: string): string {
   return id === '' ? '{}' : `{"id":"${id}","audience_ids":["${AUDIENCE_ID_PLACEHOLDER}"]}`
 }
 
-interface Piece {
-  readonly text: string
-  /** In the unit of the limit: rows or bytes. */
-  readonly size: number
-  readonly users: number
+function fileCells(forms: Forms, row: number): string {
+  const first = idOf(forms, 0, row)
+  return forms.length === 1 ? first : `${first},${idOf(forms, 1, row)}`
 }
 
-/** Fills bodies with pieces in their order, each up to the limit. */
-function pack(
-  pieces: readonly Piece[],
-  limit: number,
-  assemble: (texts: readonly string[]) => string
-): EncodedBody[] {
-  const encoder = new TextEncoder()
-  const groups: Piece[][] = []
-  let room = 0
-  for (const piece of pieces) {
-    if (piece.size > room) {
-      groups.push([])
-      room = limit
-    }
-    groups.at(-1)?.push(piece)
-    room -= piece.size
+interface BodyForm {
+  /** In rows or in bytes. */
+  readonly limit: number
+  /** Begins each body. */
+  readonly head?: string
+  readonly separator: string
+}
+
+/** Fills bodies with texts in their order, each up to the limit. */
+class Bodies {
+  readonly #form: BodyForm
+  readonly #bodies: EncodedBody[] = []
+  readonly #writer = new Utf8Writer()
+  #isOpen = false
+  #size = 0
+  #users = 0
+
+  constructor(form: BodyForm) {
+    this.#form = form
   }
-  return groups.map((group) => ({
-    payload: encoder.encode(assemble(group.map(({ text }) => text))),
-    users: group.reduce((sum, { users }) => sum + users, 0)
-  }))
+
+  /** @param size in the unit of the limit. */
+  add(text: string, size: number, users: number): void {
+    const { limit, head = '', separator } = this.#form
+    if (this.#size + size > limit) this.close()
+    this.#writer.write(this.#isOpen ? separator + text : head + text)
+    this.#isOpen = true
+    this.#size += size
+    this.#users += users
+  }
+
+  /** All bodies, the one that was open included. */
+  close(): readonly EncodedBody[] {
+    if (this.#isOpen) this.#bodies.push({ payload: this.#writer.take(), users: this.#users })
+    this.#isOpen = false
+    this.#size = 0
+    this.#users = 0
+    return this.#bodies
+  }
 }

@@ -217,6 +217,40 @@ test('hashes given by the caller pass as they are, in lower case, in every form'
   }
 })
 
+test('users are the same only where all their hashes are', async (t) => {
+  // The first seven digits, and more, are the same of all of them.
+  const [a, b, c] = [hex(1), hex(2), hex(3)]
+  const { bodies, leftOut } = encode(
+    columns({
+      email: [a, b, a, a, '', '', a, b, '', a, a, ''],
+      phoneE164: [b, a, c, b, a, b, c, a, a, '', '', c]
+    })
+  )
+  t.same(bodies.map(rows), [
+    [
+      [a, b],
+      [b, a],
+      [a, c],
+      ['', a],
+      ['', b],
+      [a, ''],
+      ['', c]
+    ]
+  ])
+  t.same(leftOut, { duplicate: 5 })
+})
+
+test('every body has memory of its own, so that it can go to another thread', async (t) => {
+  for (const route of ['stream', 'file'] as const) {
+    const { bodies } = encode(columns({ email: numbered(2_500) }), { route })
+    t.same(
+      bodies.map(({ payload }) => [payload.byteOffset, payload.buffer.byteLength]),
+      bodies.map(({ payload }) => [0, payload.byteLength]),
+      route
+    )
+  }
+})
+
 test('the forms of address and number follow the settings, each hash once', async (t) => {
   const users = [{ ...local, phone: '+37493828222' }, jane, { ...jane, phone: null }, london]
   const of = (changes: Partial<TikTokVariables>) => encode(users, changes).bodies.map(rows)
