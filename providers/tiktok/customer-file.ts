@@ -1,4 +1,5 @@
-import { hash } from 'node:crypto'
+import { createHash } from 'node:crypto'
+import { setImmediate } from 'node:timers/promises'
 import { Type, type Static } from 'typebox'
 import { Value } from 'typebox/value'
 import { FormData } from 'undici'
@@ -28,6 +29,9 @@ const COLLECTING_MS = 24 * 3_600_000
 const REMEMBERED_MS = 2 * COLLECTING_MS
 
 const CALCULATE_TYPE = 'MULTIPLE_TYPES'
+
+/** Takes less than 2 ms to hash; the file of 100,000 users at once would take 20. */
+const HASHED_AT_ONCE_BYTES = 1_000_000
 
 const Id = Type.Union([Type.String(), Type.Integer()])
 
@@ -77,7 +81,7 @@ export async function addFile(
   context: Context
 ): Promise<UploadResult> {
   const audienceId = await readyAudience(segmentId, context)
-  const md5 = hash('md5', body.payload)
+  const md5 = await md5Of(body.payload)
   const session = await collect(body, md5, audience, context)
   if (audienceId !== undefined) return append(audienceId, session, audience, context)
   if (countUsers(session) < MINIMUM_USERS) {
@@ -112,6 +116,16 @@ export function confirmFile(
   if (!isEnough) assertMoreToCome(session, audience)
   if (context.now() - session.startedAt <= COLLECTING_MS) return undefined
   throw isEnough ? notTaken() : tooFew(session, audience)
+}
+
+/** In parts, between which the thread is free for other work. */
+async function md5Of(bytes: Uint8Array): Promise<string> {
+  const sum = createHash('md5')
+  for (let start = 0; start < bytes.byteLength; start += HASHED_AT_ONCE_BYTES) {
+    sum.update(bytes.subarray(start, start + HASHED_AT_ONCE_BYTES))
+    await setImmediate()
+  }
+  return sum.digest('hex')
 }
 
 function readTicket(text: string): Ticket {

@@ -33,15 +33,12 @@ export async function streamUsers(
   audienceId: string,
   context: Context
 ): Promise<UploadResult> {
-  const users = new TextDecoder()
-    .decode(payload)
-    .replaceAll(AUDIENCE_ID_PLACEHOLDER, audienceId)
-    .split(USER_SEPARATOR)
+  const users = new TextDecoder().decode(payload).replaceAll(AUDIENCE_ID_PLACEHOLDER, audienceId)
   try {
     return { warnings: await sendMapping(users, context) }
   } catch (error) {
     if (!isRefusal(error)) throw error
-    return addByHalves(users, error, context)
+    return addByHalves(users.split(USER_SEPARATOR), error, context)
   }
 }
 
@@ -67,7 +64,7 @@ async function addByHalves(
     refused = []
     for (const part of parts) {
       try {
-        warnings.push(...(await sendMapping(part, context)))
+        warnings.push(...(await sendMapping(part.join(USER_SEPARATOR), context)))
         isAnyoneTaken = true
       } catch (error) {
         if (!isRefusal(error)) throw error
@@ -92,13 +89,14 @@ function isRefusal(error: unknown): error is ProviderError {
   return error instanceof ProviderError && error.platformCode === INVALID_PARAMETER
 }
 
-async function sendMapping(users: readonly string[], context: Context) {
+/** @param users as rows of the JSON array `batch_data`. */
+async function sendMapping(users: string, context: Context) {
   const envelope = JSON.stringify({
     advertiser_ids: [context.variables.advertiserId],
     action: 'add',
     id_schema: ID_SCHEMA
   })
-  const body = `${envelope.slice(0, -1)},"batch_data":[${users.join(USER_SEPARATOR)}]}`
+  const body = `${envelope.slice(0, -1)},"batch_data":[${users}]}`
   const { warnings } = await post(context, '/segment/mapping/', body, Type.Unknown())
   return warnings
 }

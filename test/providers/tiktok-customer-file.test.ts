@@ -223,6 +223,15 @@ test('the first 1,000 users create the audience by exactly the calls of the refe
   t.equal(await tiktok.findSegment(audience, context), FIRST_ID)
 })
 
+test('a large file is signed as a whole', async (t) => {
+  const { upload, held } = await start(t)
+  const body = people(1, 24_000)
+  t.equal(body.payload.byteLength, 1_584_025)
+  // A file whose signature is wrong is refused.
+  t.same(await upload(body), { warnings: [] })
+  t.equal(held().segments[0]?.members.length, 24_000)
+})
+
 test('an existing audience is appended to, once TikTok is done with the file before', async (t) => {
   const { sandbox, upload, held, paths } = await start(t)
   await upload(people(1, 1000))
