@@ -1,6 +1,7 @@
 import type { Members } from '../../src/audience/members.ts'
 import type { Purchase } from '../../src/audience/schemas.ts'
 import type { Audience, EncodedBody, Encoding } from '../provider.ts'
+import { Utf8Writer } from '../utf8-writer.ts'
 import type { KlaviyoVariables, ProfileField } from './variables.ts'
 
 /** Bulk import jobs: at most 10,000 profiles, 5 MB, 100 KB a profile (API reference, Bulk Import Profiles). */
@@ -16,11 +17,17 @@ const MAX_EXTERNAL_ID_LENGTH = 255
  */
 const PHONE_REGIONS: ReadonlySet<string> = new Set(['US', 'CA', 'GB', 'IE', 'AU', 'NZ'])
 
-/** All rows of one e-mail address, or the one row of a phone number without an address. */
-interface Person {
-  readonly email: string
-  phone: string
-  readonly rows: number[]
+/**
+ * All rows of one e-mail address, or the one row of a phone number without an address, are one person,
+ * who is known by the first of them.
+ */
+interface People {
+  /** In their order. */
+  readonly firstRows: readonly number[]
+  /** By row: the next one of the same person, 0 after the last. */
+  readonly nextRows: Uint32Array
+  /** By first row. */
+  readonly phones: readonly string[]
 }
 
 class Tally {
@@ -54,14 +61,15 @@ export function encode(
 ): Encoding {
   const leftOut = new Tally()
   const notes = new Tally()
-  const toAttributes = profileWriter(members, new Set(profileFields), notes)
-  const profiles: string[] = []
-  for (const person of gatherPeople(members, leftOut, notes)) {
-    const profile = JSON.stringify({ type: 'profile', attributes: toAttributes(person) })
-    if (Buffer.byteLength(profile) > MAX_PROFILE_BYTES) leftOut.add('profile_too_large')
-    else profiles.push(profile)
+  const people = gatherPeople(members, leftOut, notes)
+  const toProfile = profileWriter(members, people, new Set(profileFields), notes)
+  const bodies = new Bodies()
+  for (const row of people.firstRows) {
+    const profile = toProfile(row)
+    if (isTooLarge(profile)) leftOut.add('profile_too_large')
+    else bodies.add(profile)
   }
-  return { bodies: toBodies(profiles), leftOut: leftOut.counts, notes: notes.counts }
+  return { bodies: bodies.close(), leftOut: leftOut.counts, notes: notes.counts }
 }
 
 /**
@@ -69,106 +77,145 @@ export function encode(
  * profiles with one identifier in a job do, so an address and a number each occur once: a later row
  * of an address joins the first, a number stays with the first who has it.
  */
-function gatherPeople(members: Members, leftOut: Tally, notes: Tally): Person[] {
+function gatherPeople(members: Members, leftOut: Tally, notes: Tally): People {
   const emails = members.text('email')
-  const phones = members.text('phoneE164')
+  const numbers = members.text('phoneE164')
   const regions = members.phoneRegions()
-  const people: Person[] = []
-  const byEmail = new Map<string, Person>()
-  const byPhone = new Map<string, Person>()
+  const isHashed = hashedRows(members)
+  const firstRows: number[] = []
+  const nextRows = new Uint32Array(members.size)
+  const lastRows = new Uint32Array(members.size)
+  const phones = Array.from({ length: members.size }, () => '')
+  const byEmail = new Map<string, number>()
+  const byPhone = new Map<string, number>()
 
   for (let row = 0; row < members.size; row += 1) {
     const email = emails[row] ?? ''
-    const phone = PHONE_REGIONS.has(regions[row] ?? '') ? (phones[row] ?? '') : ''
-    const owner = byPhone.get(phone)
+    const number = numbers[row] ?? ''
+    const phone = PHONE_REGIONS.has(regions[row] ?? '') ? number : ''
+    const owner = phone === '' ? undefined : byPhone.get(phone)
     if (email === '' && (phone === '' || owner !== undefined)) {
-      leftOut.add(owner === undefined ? whyUnidentified(members, row) : 'duplicate')
+      leftOut.add(owner === undefined ? whyUnidentified(number, isHashed(row)) : 'duplicate')
       continue
     }
 
-    const known = byEmail.get(email)
-    const person = known ?? { email, phone: '', rows: [] }
-    person.rows.push(row)
-    if (known === undefined) people.push(person)
-    else leftOut.add('duplicate')
-    if (email !== '') byEmail.set(email, person)
+    const known = email === '' ? undefined : byEmail.get(email)
+    const person = known ?? row
+    if (known === undefined) {
+      firstRows.push(row)
+      if (email !== '') byEmail.set(email, row)
+    } else {
+      nextRows[lastRows[person] ?? person] = row
+      leftOut.add('duplicate')
+    }
+    lastRows[person] = row
 
-    if (phone === '' && phones[row] !== '') notes.add('phone_region_not_supported')
-    if (phone !== '' && owner === undefined && person.phone === '') {
-      person.phone = phone
+    if (phone === '' && number !== '') notes.add('phone_region_not_supported')
+    if (phone !== '' && owner === undefined && phones[person] === '') {
+      phones[person] = phone
       byPhone.set(phone, person)
     }
     if (owner !== undefined && owner !== person) notes.add('phone_repeated')
-    if (isHashed(members, row)) notes.add('hashed_value_not_sent')
+    if (isHashed(row)) notes.add('hashed_value_not_sent')
   }
-  return people
+  return { firstRows, nextRows, phones }
 }
 
-function whyUnidentified(members: Members, row: number): string {
-  if (members.text('phoneE164')[row] !== '') return 'phone_region_not_supported'
-  return isHashed(members, row) ? 'hashed_only' : 'no_identifier'
+function whyUnidentified(number: string, isHashed: boolean): string {
+  if (number !== '') return 'phone_region_not_supported'
+  return isHashed ? 'hashed_only' : 'no_identifier'
 }
 
 /** Klaviyo takes clear text only, so a value given as a hash is of no use to it. */
-function isHashed(members: Members, row: number): boolean {
-  return members.given('email')[row] === 'hash' || members.given('phone')[row] === 'hash'
+function hashedRows(members: Members): (row: number) => boolean {
+  const emails = members.given('email')
+  const phones = members.given('phone')
+  return (row) => emails[row] === 'hash' || phones[row] === 'hash'
 }
 
-/** Writes a person's attributes; of a column the first row with a value counts. */
-function profileWriter(members: Members, fields: ReadonlySet<ProfileField>, notes: Tally) {
+/**
+ * Makes a person's profile, as JSON; of a column the first row with a value counts. Nothing is sent
+ * of what is `undefined`: a bulk import does not read `null`, and `''` is no value.
+ */
+function profileWriter(
+  members: Members,
+  { nextRows, phones }: People,
+  fields: ReadonlySet<ProfileField>,
+  notes: Tally
+): (person: number) => string {
   const column = (field: ProfileField, read: () => readonly string[]) =>
-    fields.has(field) ? read() : []
+    fields.has(field) ? read() : undefined
+  const emails = members.text('email')
   const firstNames = column('names', () => members.plainNames('firstName'))
   const lastNames = column('names', () => members.plainNames('lastName'))
   const countries = column('location', () => members.countries())
   const postalCodes = column('location', () => members.plainPostalCodes())
   const edgeTagIds = column('edgeTagId', () => members.externalIds())
   const externalIds = column('externalId', () => members.externalIds())
-  const purchases = fields.has('purchase') ? members.purchases() : []
+  const purchases = fields.has('purchase') ? members.purchases() : undefined
   const takenExternalIds = new Set<string>()
 
+  /** A text or list that is not empty. */
+  function firstOf<T extends { readonly length: number }>(
+    values: readonly T[] | undefined,
+    person: number
+  ): T | undefined {
+    if (values === undefined) return undefined
+    let row = person
+    do {
+      const value = values[row]
+      if (value !== undefined && value.length > 0) return value
+      row = nextRows[row] ?? 0
+    } while (row !== 0)
+    return undefined
+  }
+
   /** Identifies a profile at Klaviyo as an e-mail address does, so it too must occur once. */
-  function externalId(rows: readonly number[]): string {
-    const id = firstFilled(externalIds, rows)
+  function externalIdOf(person: number): string | undefined {
+    const id = firstOf(externalIds, person)
+    if (id === undefined) return undefined
     if (id.length > MAX_EXTERNAL_ID_LENGTH) {
       notes.add('external_id_too_long')
-      return ''
+      return undefined
     }
     if (takenExternalIds.has(id)) {
       notes.add('external_id_repeated')
-      return ''
+      return undefined
     }
-    if (id !== '') takenExternalIds.add(id)
+    takenExternalIds.add(id)
     return id
   }
 
-  return ({ email, phone, rows }: Person) => {
-    const edgeTagId = firstFilled(edgeTagIds, rows)
-    const bought = rows.map((row) => purchases[row] ?? []).find((list) => list.length > 0) ?? []
-    return filled({
-      email,
-      phone_number: phone,
-      external_id: externalId(rows),
-      first_name: firstFilled(firstNames, rows),
-      last_name: firstFilled(lastNames, rows),
-      location: filled({
-        country: firstFilled(countries, rows),
-        zip: firstFilled(postalCodes, rows)
-      }),
-      properties: filled({
-        blotout_edge_tag_id: edgeTagId,
-        ...purchaseProperties(bought, notes)
-      })
-    })
+  function locationOf(person: number) {
+    const country = firstOf(countries, person)
+    const zip = firstOf(postalCodes, person)
+    return country === undefined && zip === undefined ? undefined : { country, zip }
   }
+
+  return (person) =>
+    JSON.stringify({
+      type: 'profile',
+      attributes: {
+        email: emails[person] || undefined,
+        phone_number: phones[person] || undefined,
+        external_id: externalIdOf(person),
+        first_name: firstOf(firstNames, person),
+        last_name: firstOf(lastNames, person),
+        location: locationOf(person),
+        properties: propertiesOf(firstOf(edgeTagIds, person), firstOf(purchases, person), notes)
+      }
+    })
 }
 
-function firstFilled(column: readonly string[], rows: readonly number[]): string {
-  for (const row of rows) {
-    const value = column[row]
-    if (value !== undefined && value !== '') return value
-  }
-  return ''
+/** `undefined` where there are none. */
+function propertiesOf(
+  edgeTagId: string | undefined,
+  purchases: readonly Purchase[] | undefined,
+  notes: Tally
+) {
+  const bought = purchases && purchaseProperties(purchases, notes)
+  if (edgeTagId === undefined && bought === undefined) return undefined
+  return { blotout_edge_tag_id: edgeTagId, ...bought }
 }
 
 /**
@@ -176,13 +223,25 @@ function firstFilled(column: readonly string[], rows: readonly number[]): string
  * without a currency are.
  */
 function purchaseProperties(purchases: readonly Purchase[], notes: Tally) {
-  const currency = purchases.map(currencyOf).find((code) => code !== '') ?? ''
-  const counted = purchases.filter((purchase) => ['', currency].includes(currencyOf(purchase)))
-  if (counted.length < purchases.length) notes.add('purchase_in_other_currency')
+  const currency = purchases.map(currencyOf).find((code) => code !== '')
+  let profit: number | undefined
+  let total7Days: number | undefined
+  let isAnotherNamed = false
+  for (const purchase of purchases) {
+    const own = currencyOf(purchase)
+    if (own === '' || own === currency) {
+      profit = plus(profit, purchase.profit)
+      total7Days = plus(total7Days, purchase.total7Days)
+    } else {
+      isAnotherNamed = true
+    }
+  }
+  if (isAnotherNamed) notes.add('purchase_in_other_currency')
+  if (currency === undefined && profit === undefined && total7Days === undefined) return undefined
   return {
     blotout_purchase_currency: currency,
-    blotout_purchase_profit: sum(counted.map(({ profit }) => profit)),
-    blotout_purchase_total_7_days: sum(counted.map(({ total7Days }) => total7Days))
+    blotout_purchase_profit: rounded(profit),
+    blotout_purchase_total_7_days: rounded(total7Days)
   }
 }
 
@@ -190,45 +249,43 @@ function currencyOf({ currency }: Purchase): string {
   return (currency ?? '').trim().toUpperCase()
 }
 
-/** Without the noise of binary fractions (0.1 + 0.2); `''` where there is no amount at all. */
-function sum(amounts: readonly (number | null | undefined)[]): number | '' {
-  const known = amounts.filter((amount) => amount != null)
-  if (known.length === 0) return ''
-  return Number(known.reduce((total, amount) => total + amount, 0).toFixed(6))
+/** `undefined` stands for no amount at all. */
+function plus(sum: number | undefined, amount: number | null | undefined): number | undefined {
+  return amount == null ? sum : (sum ?? 0) + amount
 }
 
-/** The entries that hold something: a bulk import does not read `null`, and `''` is no value. */
-function filled(entries: Readonly<Record<string, unknown>>): Record<string, unknown> {
-  return Object.fromEntries(Object.entries(entries).filter(([, value]) => !isEmpty(value)))
+/** Without the noise of binary fractions (0.1 + 0.2). */
+function rounded(sum: number | undefined): number | undefined {
+  return sum === undefined ? undefined : Number(sum.toFixed(6))
 }
 
-function isEmpty(value: unknown): boolean {
-  return value === '' || (typeof value === 'object' && Object.keys(value ?? {}).length === 0)
+function isTooLarge(profile: string): boolean {
+  // A UTF-16 unit has at most three bytes in UTF-8: most profiles need no counting.
+  return profile.length > MAX_PROFILE_BYTES / 3 && Buffer.byteLength(profile) > MAX_PROFILE_BYTES
 }
 
-/** Full bodies, each closed before the profile that would break a limit. */
-function toBodies(profiles: readonly string[]): EncodedBody[] {
-  const bodies: EncodedBody[] = []
-  let chunk: string[] = []
-  let chunkBytes = 0
-  const close = () => {
-    if (chunk.length > 0) bodies.push(toBody(chunk))
-    chunk = []
-    chunkBytes = 0
+/** Fills bodies with profiles, each closed before the one that would break a limit. */
+class Bodies {
+  readonly #bodies: EncodedBody[] = []
+  readonly #writer = new Utf8Writer()
+  #users = 0
+
+  /** @param profile as JSON. */
+  add(profile: string): void {
+    // Two bytes are the bracket or comma before it and the closing bracket.
+    const hasRoom = this.#writer.hasRoomFor(profile, MAX_PAYLOAD_BYTES - 2)
+    if (!hasRoom || this.#users === MAX_PROFILES) this.close()
+    this.#writer.write((this.#users === 0 ? '[' : ',') + profile)
+    this.#users += 1
   }
-  for (const profile of profiles) {
-    // With the bracket or comma before it; the closing bracket is the one byte more.
-    const bytes = Buffer.byteLength(profile) + 1
-    if (chunk.length === MAX_PROFILES || chunkBytes + bytes + 1 > MAX_PAYLOAD_BYTES) close()
-    chunk.push(profile)
-    chunkBytes += bytes
-  }
-  close()
-  return bodies
-}
 
-/** @param profiles each as JSON. */
-function toBody(profiles: readonly string[]): EncodedBody {
-  const payload = new TextEncoder().encode(`[${profiles.join(',')}]`)
-  return { payload, users: profiles.length }
+  /** All bodies, the one that was open included. */
+  close(): readonly EncodedBody[] {
+    if (this.#users > 0) {
+      this.#writer.write(']')
+      this.#bodies.push({ payload: this.#writer.take(), users: this.#users })
+    }
+    this.#users = 0
+    return this.#bodies
+  }
 }

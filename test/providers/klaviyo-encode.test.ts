@@ -213,6 +213,45 @@ test('rows of one e-mail address become one profile, the first value of each fie
   })
 })
 
+test('a value is sent as it is, whatever has to be escaped in it', async (t) => {
+  const strange = [
+    'a"b\\c',
+    'a\tb',
+    'a</script>',
+    'a\u2028b',
+    'a\u007f\u0000b',
+    '明 Łukasz 😀',
+    '{"a":[1],}'
+  ]
+  const users = strange.map((text, i) => ({ email: `u${i}@shop.example`, edgeTagId: text }))
+  t.strictSame(
+    written(users, 'edgeTagId').profiles,
+    users.map(({ email, edgeTagId }) => ({
+      email,
+      properties: { blotout_edge_tag_id: edgeTagId }
+    }))
+  )
+  const [body] = encodeUsers(
+    [{ email: 'ana@shop.example', edgeTagId: 'a\ud800"' }],
+    'edgeTagId'
+  ).bodies
+  t.equal(
+    new TextDecoder().decode(body?.payload),
+    '[{"type":"profile","attributes":{"email":"ana@shop.example","properties":{"blotout_edge_tag_id":"a\\ud800\\""}}}]',
+    'half a surrogate pair has no bytes and is escaped'
+  )
+})
+
+test('every body has memory of its own, so that it can go to another thread', async (t) => {
+  const users = Array.from({ length: 10_001 }, (_, i) => ({ email: `u${i}@shop.example` }))
+  const memory = encodeUsers(users).bodies.map(({ payload }) => payload)
+  t.strictSame(
+    memory.map(({ byteOffset, buffer }) => [byteOffset, buffer.byteLength]),
+    memory.map(({ byteLength }) => [0, byteLength])
+  )
+  t.equal(new Set(memory.map(({ buffer }) => buffer)).size, 2)
+})
+
 test('an external id occurs once and has at most 255 characters', async (t) => {
   const users: User[] = [
     { email: 'a@shop.example', edgeTagId: 'x'.repeat(255) },
@@ -313,7 +352,7 @@ test('a body stays below 5,000,000 bytes, measured in UTF-8 with its envelope', 
 })
 
 /** A user whose profile has this many bytes. */
-const userOfBytes = (bytes: number): User => {
+const userOfBytes = (bytes: number) => {
   const empty =
     '{"type":"profile","attributes":{"email":"ana@shop.example","properties":{"blotout_edge_tag_id":""}}}'
   return { email: 'ana@shop.example', edgeTagId: 'u'.repeat(bytes - empty.length) }
@@ -327,6 +366,18 @@ test('a profile of 100,000 bytes is sent and a larger one left out', async (t) =
     leftOut: { profile_too_large: 1 },
     notes: {}
   })
+})
+
+test('the bytes of a profile are those of its UTF-8', async (t) => {
+  const { edgeTagId: room } = userOfBytes(100_000)
+  for (const character of ['ü', '李', '😀']) {
+    const size = Buffer.byteLength(character)
+    const id = character.repeat(room.length / size) + 'u'.repeat(room.length % size)
+    const leftOut = (edgeTagId: string) =>
+      encodeUsers([{ email: 'ana@shop.example', edgeTagId }], 'edgeTagId').leftOut
+    t.strictSame(leftOut(id), {}, character)
+    t.strictSame(leftOut(`${id}u`), { profile_too_large: 1 }, character)
+  }
 })
 
 test('whatever users come, every one is in a body or counted, identifiers occur once', async (t) => {
