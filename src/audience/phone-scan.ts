@@ -139,8 +139,6 @@ export function scanDigits(value: string): string | undefined {
     } else if (meaning === OPENING_BRACKET) {
       opened = length
     } else if (meaning === CLOSING_BRACKET) {
-      // Without a digit it is a note.
-      if (previous < DIGIT_ZERO) return undefined
       if (length === opened + 1 && codes[opened] === DIGIT_ZERO) {
         if (plus === 0 || opened === plus) return undefined
         bracketedZeros++
