@@ -14,7 +14,7 @@ export interface Phone {
 
 const DIGIT_ZERO = 48
 
-/** Its `VALID_PHONE_NUMBER`; two bare digits are left to the library. */
+/** As many as its `VALID_PHONE_NUMBER` asks for behind a plus. */
 const MIN_DIGITS = 3
 /** Its bounds of a national number. */
 const MIN_LENGTH = 2

@@ -79,7 +79,8 @@ const BRACKETED_ZEROS = /\(\s*0\s*\)/g
  */
 const FORMER_MEXICAN_PREFIX = /^(?:\+?52\D*1|01|04[45])(?=(?:\D*\d){10}$)/
 
-function unwrap(value: string): string {
+/** Without labels, notes and the marks of spreadsheets. */
+export function unwrapPhone(value: string): string {
   return clean(value.normalize('NFKC'))
     .replace(SPREADSHEET_QUOTES, '')
     .replace(LEADING_LABELS, '')
@@ -134,24 +135,16 @@ function parseOne(text: string, home: Plan | undefined, read: Reader): Phone | u
  * The first of two numbers in one cell. Without it the cell is one number, unless what follows the
  * separator is a number of its own: their digits together may make a valid third one.
  */
-function parseCell(text: string, home: Plan | undefined, read: Reader): Phone | undefined {
+export function parseCell(text: string, home: Plan | undefined, read: Reader): Phone | undefined {
   const separator = BETWEEN_NUMBERS.exec(text) ?? SLASH.exec(text)
-  const rest = separator ? text.slice(separator.index + separator[0].length) : ''
-  const second = unwrap(rest)
+  if (!separator) return parseOne(text, home, read)
+  const rest = text.slice(separator.index + separator[0].length)
+  const second = unwrapPhone(rest)
   // With letters it is an extension: `, ext. 12`.
-  if (!separator || LETTER.test(second)) return parseOne(text, home, read)
+  if (LETTER.test(second)) return parseOne(text, home, read)
   const before = text.slice(0, separator.index).trim()
   const first = SEVEN_DIGITS.test(before) ? parseOne(before, home, read) : undefined
   if (first) return first
   const areTwo = WHOLE_NUMBER.test(rest) && parseOne(second, home, read) !== undefined
   return areTwo ? undefined : parseOne(text, home, read)
-}
-
-/** The number that a cell holds, by its likeliest reading that is valid. */
-export function parseByRules(
-  value: string,
-  home: Plan | undefined,
-  read: Reader
-): Phone | undefined {
-  return parseCell(unwrap(value), home, read)
 }

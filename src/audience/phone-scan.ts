@@ -64,7 +64,7 @@ const REST_IS_BLANK = /[\s\p{Cf}]*$/uy
 const FILLER = /^(?:12345(?:6(?:7(?:8(?:90?)?)?)?)?|(\d)\1*)$/
 /** As many before a slash may be a number of their own. */
 const WHOLE_NUMBER = 7
-/** Fewer are no number, or left to libphonenumber-js. */
+/** Fewer are no number in any plan. */
 const MIN_DIGITS = 3
 
 function isAt(pattern: RegExp, text: string, index: number): boolean {
@@ -170,9 +170,8 @@ export function scanDigits(value: string): string | undefined {
     previous = meaning
   }
 
-  if (length === plus) return ''
+  if (length - plus < MIN_DIGITS) return bracketedZeros > 0 ? undefined : ''
   if (decimalsFrom > 0 && areZeros(decimalsFrom, length)) return undefined
   const text = textOfCodes(length)
-  if (plus === 0 && !hasExtension && isFiller(text)) return ''
-  return length - plus < MIN_DIGITS ? undefined : text
+  return plus === 0 && !hasExtension && isFiller(text) ? '' : text
 }

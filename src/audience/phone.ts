@@ -7,7 +7,7 @@ import {
   readNational
 } from './phone-digits.ts'
 import { planOf, type Plan } from './phone-plan.ts'
-import { parseByRules } from './phone-rules.ts'
+import { parseCell, unwrapPhone } from './phone-rules.ts'
 import { scanDigits } from './phone-scan.ts'
 
 /** That of libphonenumber; longer texts are no number, and not worth the time to look. */
@@ -81,6 +81,11 @@ export function parsePlain(value: string, home: Plan | undefined): Phone | undef
   return mayHaveFurtherReadings(value, digits, home) ? undefined : NO_PHONE
 }
 
+function parseWrapped(value: string, home: Plan | undefined): Phone {
+  const text = unwrapPhone(value)
+  return parsePlain(text, home) ?? parseCell(text, home, read) ?? NO_PHONE
+}
+
 /**
  * A phone number as people write it -> E.164, if Google's libphonenumber (full metadata) holds it to
  * be a valid number, else both parts are `''`. National numbers are read in the region of `country`
@@ -90,5 +95,5 @@ export function parsePlain(value: string, home: Plan | undefined): Phone | undef
 export function parsePhone(value: string, country: string): Phone {
   if (value.length > MAX_LENGTH) return NO_PHONE
   const home = planOf(country)
-  return parsePlain(value, home) ?? parseByRules(value, home, read) ?? NO_PHONE
+  return parsePlain(value, home) ?? parseWrapped(value, home)
 }

@@ -4,7 +4,7 @@ import metadata from 'libphonenumber-js/max/metadata'
 import { test } from 'tap'
 import { parsePhone, parsePlain, readByLibrary } from '../../src/audience/phone.ts'
 import { planOf } from '../../src/audience/phone-plan.ts'
-import { parseByRules } from '../../src/audience/phone-rules.ts'
+import { parseCell, unwrapPhone } from '../../src/audience/phone-rules.ts'
 import { MEANINGS } from '../../src/audience/phone-scan.ts'
 import { Dice } from '../support/dice.ts'
 
@@ -18,7 +18,7 @@ const SEED = 20_260
 const NO_PHONE = { e164: '', region: '' }
 
 function byLibrary(value: string, country: string): { e164: string; region: string } {
-  return parseByRules(value, planOf(country), readByLibrary) ?? NO_PHONE
+  return parseCell(unwrapPhone(value), planOf(country), readByLibrary) ?? NO_PHONE
 }
 
 /** Where the two may differ, with the reason. Nowhere. */
@@ -45,6 +45,11 @@ const rows: readonly (readonly [region: string, callingCode: string, row: readon
 function typePatterns(row: readonly unknown[]): string[] {
   const types = Array.isArray(row[11]) ? row[11] : []
   return types.map((type) => (Array.isArray(type) ? type[0] : '')).filter(Boolean)
+}
+
+function typeLengths(row: readonly unknown[]): number[] {
+  const types = Array.isArray(row[11]) ? row[11] : []
+  return types.flatMap((type) => (Array.isArray(type) && Array.isArray(type[1]) ? type[1] : []))
 }
 
 function matching(pattern: string, count: number): string[] {
@@ -295,6 +300,8 @@ test('what is typed to get past a form is in every region what it always was', a
     '(0) 0000000',
     '(0) 1234567890',
     '1(0)2345678',
+    '+4(0)(0)(0)(0)9',
+    '+49(0)(0)(0)(0)(0)',
     'n/a',
     '-',
     ''
@@ -367,7 +374,7 @@ test('the metadata is as the numbering plans take it to be', async (t) => {
   const wrong = rows.filter(([region, callingCode, row]) => {
     const lengths: readonly number[] = Array.isArray(row[3]) ? row[3] : []
     const areAscending = lengths.every((length, i) => i === 0 || length > (lengths[i - 1] ?? 0))
-    const areInBounds = (lengths[0] ?? 0) > 2 && (lengths.at(-1) ?? 0) <= 17
+    const areInBounds = Math.min(...lengths, ...typeLengths(row)) > 2 && (lengths.at(-1) ?? 0) <= 17
     const isPlanned = region === '' || planOf(region)?.callingCode.code === callingCode
     return !areAscending || !areInBounds || typePatterns(row).length === 0 || !isPlanned
   })
