@@ -68,17 +68,18 @@ const FILLERS: ReadonlySet<string> = new Set([
   'xyz'
 ])
 
-/** A filler with any dots, dashes and underscores in between. */
-const FILLER_LOCAL_PART = new RegExp(
-  `^[._-]*(?:${[...FILLERS].map((word) => word.split('').join('[._-]*')).join('|')})[._-]*$`
+/** Begins with a filler, with any dots, dashes and underscores in between. */
+const PERHAPS_FILLER = new RegExp(
+  `^[._-]*(?:${[...FILLERS].map((word) => word.split('').join('[._-]*')).join('|')})[._-]*@`
 )
 
-function isPlaceholderAddress(local: string, domain: string): boolean {
-  if (domain.endsWith('.invalid')) return true
-  if (!FILLER_LOCAL_PART.test(local)) return false
-  const word = local.replace(/[._-]/g, '')
+/** Of an address in lower case. */
+function isPlaceholderAddress(address: string): boolean {
+  if (address.endsWith('.invalid')) return true
+  if (!PERHAPS_FILLER.test(address)) return false
+  const [local = '', domain = ''] = address.split('@')
   const [site = ''] = domain.split('.')
-  return NO_ADDRESS.has(word) || FILLERS.has(site.replaceAll('-', ''))
+  return NO_ADDRESS.has(local.replace(/[._-]/g, '')) || FILLERS.has(site.replaceAll('-', ''))
 }
 
 function isDomain(domain: string): boolean {
@@ -90,13 +91,12 @@ function isDomain(domain: string): boolean {
   )
 }
 
-/** Of an address in the form of PLAIN_ADDRESS, whose characters are bytes. */
-function isUsable(address: string): boolean {
-  const at = address.indexOf('@')
+/** For what has the form of an address already: in ASCII, so that characters are bytes. */
+function isPlainAddress(address: string): boolean {
   return (
-    at <= MAX_LOCAL_LENGTH &&
+    address.indexOf('@') <= MAX_LOCAL_LENGTH &&
     address.length <= MAX_LENGTH &&
-    !isPlaceholderAddress(address.slice(0, at), address.slice(at + 1))
+    !isPlaceholderAddress(address)
   )
 }
 
@@ -108,7 +108,7 @@ function isAddress(address: string): boolean {
     Buffer.byteLength(local) <= MAX_LOCAL_LENGTH &&
     LOCAL_PART.test(local) &&
     isDomain(domain) &&
-    !isPlaceholderAddress(local, domain)
+    !isPlaceholderAddress(address)
   )
 }
 
@@ -121,7 +121,7 @@ export function normalizeEmail(value: string): string {
   const text = clean(value)
   if (PLAIN_ADDRESS.test(text)) {
     const address = text.toLowerCase()
-    return isUsable(address) ? address : ''
+    return isPlainAddress(address) ? address : ''
   }
   const address = lower(text)
   return isAddress(address) ? address : ''

@@ -8,11 +8,18 @@ const EXTENSION = /(?:ext(?:ension)?|x|#)[\s.:=]*\p{Nd}{1,7}$/iu
 const LETTER = /\p{L}/u
 const NOT_A_DIGIT = /\P{Nd}+/gu
 
+const WORD = /^[\w-]{1,63}$/
+const ASCII_LETTER = /[a-z]/i
+const DIGIT = /\d/
+const PERHAPS_EXTENSION = /[xtn]\d{1,7}$/i
+
 /**
- * Most ids, of which nothing has to be looked at: a letter that no extension takes away (`x5`, `ext5`,
- * `extension5`) keeps them from being a phone number, and with a digit they stand for something.
+ * Whether nothing more has to be looked at, as with most ids: a letter that is none of an extension
+ * keeps it from being a phone number, a digit from standing for nothing.
  */
-const PLAIN_ID = /^(?=[\w-]*[a-z])(?=\D*\d)(?![\w-]*[xtn]\d{1,7}$)[\w-]{1,63}$/i
+function isPlainId(id: string): boolean {
+  return WORD.test(id) && ASCII_LETTER.test(id) && DIGIT.test(id) && !PERHAPS_EXTENSION.test(id)
+}
 
 /** No letters and 7 to 17 digits, whatever stands between them: E.164 has 15, and `00` two more. */
 function isPhoneLike(id: string): boolean {
@@ -35,7 +42,7 @@ function isPersonal(id: string): boolean {
  */
 export function externalId(value: string): string {
   const id = clean(value)
-  if (PLAIN_ID.test(id)) return id
+  if (isPlainId(id)) return id
   if (isPlaceholder(id) || isHashOfNothing(id)) return ''
   return isPersonal(id) ? sha256(id) : id
 }

@@ -140,7 +140,6 @@ export function createMembers(
   { defaultCountry = '' }: MembersOptions = {}
 ): Members {
   const fallback = parseCountry(defaultCountry)
-  const toHash = memoize(sha256)
 
   const countrySource = lazy(() => distinct(given.country))
   const countriesOfValues = lazy(() =>
@@ -179,10 +178,9 @@ export function createMembers(
   /** Of the values of the form's source. */
   const texts = memoize((form: MatchForm) => makeTexts[form]())
   const hashes = (form: MatchForm) => {
-    const { values, codes } = source(FIELD_OF[form])
-    const hashOf = codes === undefined ? sha256 : toHash
+    const { values } = source(FIELD_OF[form])
     return texts(form).map((text, index) =>
-      text === '' ? givenHash(values[index] ?? '') : hashOf(text)
+      text === '' ? givenHash(values[index] ?? '') : sha256(text)
     )
   }
 

@@ -114,6 +114,7 @@ export function plainPostalCode(value: string, country: string): string {
 export function normalizePostalCodeFull(value: string, country: string): string {
   const plain = plainPostalCode(value, country)
   if (DIGITS_ONLY.test(plain)) return plain
+  if (ZIP_CODE_COUNTRIES.has(country)) return plain.slice(0, 5)
   const code = country === 'GB' ? plain : plain.replace(COUNTRY_PREFIX, '').replace(/-.*/, '')
   const compact = code.replace(NOT_OF_A_CODE, '').toLowerCase()
   return isUsable(compact) ? compact : ''
