@@ -1,13 +1,21 @@
+import { constants, setPriority } from 'node:os'
+import { isMainThread } from 'node:worker_threads'
 import type { Audience, Encoding } from '../../providers/provider.ts'
 import { providers } from '../../providers/registry.ts'
 import { createMembers, type Members } from '../audience/members.ts'
 import { checkUsers, parseUsers, type UsersProblem } from '../audience/parse-users.ts'
 import { type FieldReport, fieldReport } from '../audience/report.ts'
 import type { UserColumns } from '../audience/user-columns.ts'
-import { type KeyRing, keyedHash, open, seal, SealError, sealMeanwhile } from '../store/sealing.ts'
+import { type KeyRing, keyedHash, open, SealError, sealMeanwhile } from '../store/sealing.ts'
 import { moving } from './moving.ts'
 
 /** What runs in worker threads: everything that takes time in proportion to the number of users. */
+
+// Requests are answered first, where there is no core for each thread. Only Linux has a priority for
+// a thread of its own (setpriority(2), "C library/kernel differences").
+if (!isMainThread && process.platform === 'linux') {
+  setPriority(constants.priority.PRIORITY_BELOW_NORMAL)
+}
 
 export interface ReadTask {
   /** The users as sent; the thread gets their buffer. */
@@ -27,29 +35,21 @@ export type ReadOutcome =
     }
   | UsersProblem
 
-/** Checks and counts users, and seals them for the store; hands over what it sealed. */
-export async function read({ users, maxUsers, keys }: ReadTask) {
+/** Runs `readUsers`, and hands over what it sealed. */
+export async function read(task: ReadTask) {
+  const outcome = await readUsers(task)
+  return 'problem' in outcome ? outcome : moving(outcome, [outcome.sealed])
+}
+
+/** Checks and counts users, and seals them for the store. */
+export async function readUsers({ users, maxUsers, keys }: ReadTask): Promise<ReadOutcome> {
   const contentHash = keyedHash(keys).update(users).digest('hex')
   // Another core compresses while this one checks.
   const sealing = sealMeanwhile(users, contentHash, keys)
   const checked = checkUsers(users, { maxUsers })
   const sealed = await sealing
   if ('problem' in checked) return checked
-  const { count, ignoredFields } = checked
-  return moving({ count, contentHash, sealed, ignoredFields } satisfies ReadOutcome, [sealed])
-}
-
-/** Checks and counts users, and seals them for the store. */
-export function readUsers({ users, maxUsers, keys }: ReadTask): ReadOutcome {
-  const checked = checkUsers(users, { maxUsers })
-  if ('problem' in checked) return checked
-  const contentHash = keyedHash(keys).update(users).digest('hex')
-  return {
-    count: checked.count,
-    contentHash,
-    sealed: seal(users, contentHash, keys),
-    ignoredFields: checked.ignoredFields
-  }
+  return { count: checked.count, contentHash, sealed, ignoredFields: checked.ignoredFields }
 }
 
 /** Answers once the thread is loaded. */

@@ -112,10 +112,34 @@ export function open(sealed: Uint8Array, name: string, keys: KeyRing): Uint8Arra
       .setAuthTag(bytes.subarray(end))
     const packed = decipher.update(bytes.subarray(HEADER_BYTES, end))
     decipher.final()
-    return zstdDecompressSync(packed)
+    return decompress(packed)
   } catch (cause) {
     throw new SealError('the sealed bytes were changed', { cause })
   }
 }
 
 const aadOf = (header: Uint8Array, name: string) => Buffer.concat([header, Buffer.from(name)])
+
+/** Into one buffer, where the frame tells its length: else it would be put together from many. */
+function decompress(packed: Buffer): Buffer {
+  const bytes = contentBytes(packed)
+  if (bytes === undefined) return zstdDecompressSync(packed)
+  // With a full buffer zlib would ask for another one.
+  return zstdDecompressSync(packed, { chunkSize: Math.max(MIN_CHUNK_BYTES, bytes + 1) })
+}
+
+/** Smallest buffer that zlib takes. */
+const MIN_CHUNK_BYTES = 64
+
+/**
+ * What a zstd frame says of its content's length (RFC 8878, 3.1.1.1). There is no dictionary, and of
+ * the four ways to write it this one is used for 64 KiB and more; for less it does not matter.
+ */
+function contentBytes(frame: Buffer): number | undefined {
+  const descriptor = frame[4] ?? 0
+  const isSingleSegment = (descriptor & 0b0010_0000) !== 0
+  const hasFourBytes = descriptor >> 6 === 2 && (descriptor & 0b11) === 0
+  // Magic number, descriptor, and the window where it is not the whole.
+  const offset = isSingleSegment ? 5 : 6
+  return hasFourBytes && frame.length >= offset + 4 ? frame.readUInt32LE(offset) : undefined
+}

@@ -7,7 +7,8 @@ import {
   type KeyRing,
   open,
   seal,
-  SealError
+  SealError,
+  sealMeanwhile
 } from '../../src/store/sealing.ts'
 
 const key = fc.uint8Array({ minLength: KEY_BYTES, maxLength: KEY_BYTES })
@@ -111,4 +112,15 @@ test('errors tell what to look at, and nothing of the content', async (t) => {
     messageOf(() => open(new Uint8Array(), 'a', [own])),
     'not sealed by this service'
   )
+})
+
+test('users of any size open whole, however they were compressed', async (t) => {
+  const ring = [new Uint8Array(KEY_BYTES).fill(1)] as const
+  const text = Buffer.from('{"email":"jane@example.com"},'.repeat(10_000))
+  for (const size of [0, 1, 255, 256, 65_535, 65_536, 65_792, 290_000]) {
+    const plain = text.subarray(0, size)
+    for (const sealed of [seal(plain, 'a', ring), await sealMeanwhile(plain, 'a', ring)]) {
+      t.ok(Buffer.from(open(sealed, 'a', ring)).equals(plain), `${size} bytes`)
+    }
+  }
 })

@@ -2,8 +2,8 @@ import { hash } from 'node:crypto'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createMembers, type MatchForm } from '../../src/audience/members.ts'
-import { parseUsers } from '../../src/audience/parse-users.ts'
-import { type EncodeTarget, encodeUsers, readUsers } from '../../src/dispatch/worker.ts'
+import { checkUsers, parseUsers } from '../../src/audience/parse-users.ts'
+import { type EncodeTarget, encodeUsers } from '../../src/dispatch/worker.ts'
 import { seal } from '../../src/store/sealing.ts'
 import { dirtyUsers } from './dirty-users.ts'
 
@@ -171,7 +171,7 @@ function bodies(users: Uint8Array<ArrayBuffer>, defaultCountry: string | undefin
 /** What becomes of so many dirty users, each part under its name. */
 export function golden(count: Count) {
   const users = dirtyUsers(count)
-  const read = readUsers({ users: users.slice(), maxUsers: count, keys })
+  const read = checkUsers(users, { maxUsers: count })
   if ('problem' in read) throw new Error(read.problem)
   const parts: Record<string, unknown> = {
     // If this differs, it is the generator that changed.
