@@ -190,7 +190,7 @@ function purchase(dice: Dice): Purchase | Purchase[] {
   return dice.chance(20) ? [one(), one()] : one()
 }
 
-/** As it is, but for its outer white space: case is that of letters. */
+/** Numbers are spoilt as texts are, unless they are number cells. */
 function spoiltPhone(dice: Dice, home: Plan): string | number {
   const written = phone(dice, home)
   return typeof written === 'number' ? written : spoil(dice, written)
