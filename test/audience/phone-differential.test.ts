@@ -194,7 +194,7 @@ const FORMS: Readonly<Record<string, readonly [least: number, write: (sample: Sa
 
 const REGIONS: readonly string[] = getCountries()
 /** Where prefixes are replaced, zeros belong to the number, or regions share a calling code. */
-const INTRICATE = new Set('AR AT AX BR CC DE GB IT JE JP KZ LT MX SM US VI'.split(' '))
+const INTRICATE = new Set('AR BR CC DE GB IT JE JP KZ LT MX SM'.split(' '))
 
 function countryOf(dice: Dice, region: string): string {
   const share = dice.below(10)
@@ -242,8 +242,8 @@ test('numbers in every form that people write are those of libphonenumber-js', a
   const dice = new Dice(SEED)
   const comparison = new Comparison()
   const forms = Object.entries(FORMS)
-  // Every form of a number in the long run, one in the short run.
-  const formsOfOne = IS_LONG ? forms.length : 2
+  // Every form of each number in the long run, one in the short run.
+  const formsOfOne = IS_LONG ? forms.length : 1
   samplesOfPlans(IS_LONG ? 5 : 1).forEach((sample, index) => {
     for (let i = 0; i < formsOfOne; i++) {
       const [form, [, write]] = forms[(index * formsOfOne + i) % forms.length] ?? dice.pick(forms)
@@ -255,7 +255,7 @@ test('numbers in every form that people write are those of libphonenumber-js', a
   for (const sample of samplesOfPlans(1).filter(({ region }) => INTRICATE.has(region))) {
     for (const [form, [, write]] of forms) {
       comparison.compare(form, write(sample), sample.region)
-      if (form.includes('+')) comparison.compare(form, write(sample), '')
+      if (sample.region === 'MX') comparison.compare(form, write(sample), '')
     }
   }
   t.strictSame(comparison.differences, [])
@@ -276,7 +276,7 @@ test('numbers in every form that people write are those of libphonenumber-js', a
     ],
     'all other forms hold valid numbers'
   )
-  t.ok(comparison.values > (IS_LONG ? 200_000 : 4_000), `${comparison.values} values`)
+  t.ok(comparison.values > (IS_LONG ? 200_000 : 5_000), `${comparison.values} values`)
 })
 
 test('what is typed to get past a form is in every region what it always was', async (t) => {
