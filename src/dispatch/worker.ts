@@ -1,5 +1,3 @@
-import { constants, setPriority } from 'node:os'
-import { isMainThread } from 'node:worker_threads'
 import type { Audience, Encoding } from '../../providers/provider.ts'
 import { providers } from '../../providers/registry.ts'
 import { createMembers, type Members } from '../audience/members.ts'
@@ -10,12 +8,6 @@ import { type KeyRing, keyedHash, open, SealError, sealMeanwhile } from '../stor
 import { moving } from './moving.ts'
 
 /** What runs in worker threads: everything that takes time in proportion to the number of users. */
-
-// Requests are answered first, where there is no core for each thread. Only Linux has a priority for
-// a thread of its own (setpriority(2), "C library/kernel differences").
-if (!isMainThread && process.platform === 'linux') {
-  setPriority(constants.priority.PRIORITY_BELOW_NORMAL)
-}
 
 export interface ReadTask {
   /** The users as sent; the thread gets their buffer. */

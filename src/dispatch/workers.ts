@@ -19,11 +19,6 @@ export interface Workers {
 const MAX_THREADS = 4
 /** A body that is made to take more ends its thread, not the process. */
 const MAX_HEAP_MIB = 1024
-/**
- * V8 lets the young generation of a busy thread grow to 48 MiB and more, and keeps it. Users live
- * longer than that anyway, so that a small one costs no time here.
- */
-const MAX_YOUNG_MIB = 12
 /** How long a task may take, in milliseconds, with the time that it waits for a thread. */
 const WITHIN_MS = { read: 60_000, encode: 300_000 }
 
@@ -44,10 +39,7 @@ export function createWorkers(withinMs = WITHIN_MS): Workers {
     minThreads: 1,
     maxThreads: threads,
     idleTimeout: 30_000,
-    resourceLimits: {
-      maxOldGenerationSizeMb: MAX_HEAP_MIB,
-      maxYoungGenerationSizeMb: MAX_YOUNG_MIB
-    }
+    resourceLimits: { maxOldGenerationSizeMb: MAX_HEAP_MIB }
   })
   return {
     threads,
