@@ -97,7 +97,8 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
         'providers/provider.ts',
         'providers/errors.ts',
         'providers/http-client.ts',
-        'providers/sandbox.ts'
+        'providers/sandbox.ts',
+        'providers/utf8-writer.ts'
       ]
     ])
   )
