@@ -1,5 +1,6 @@
 import type { Members } from '../../src/audience/members.ts'
 import type { Purchase } from '../../src/audience/schemas.ts'
+import { TextMap } from '../../src/audience/text-map.ts'
 import type { Audience, EncodedBody, Encoding } from '../provider.ts'
 import { Utf8Writer } from '../utf8-writer.ts'
 import type { KlaviyoVariables, ProfileField } from './variables.ts'
@@ -86,8 +87,8 @@ function gatherPeople(members: Members, leftOut: Tally, notes: Tally): People {
   const nextRows = new Uint32Array(members.size)
   const lastRows = new Uint32Array(members.size)
   const phones = Array.from({ length: members.size }, () => '')
-  const byEmail = new Map<string, number>()
-  const byPhone = new Map<string, number>()
+  const byEmail = new TextMap()
+  const byPhone = new TextMap()
 
   for (let row = 0; row < members.size; row += 1) {
     const email = emails[row] ?? ''
@@ -99,11 +100,9 @@ function gatherPeople(members: Members, leftOut: Tally, notes: Tally): People {
       continue
     }
 
-    const known = email === '' ? undefined : byEmail.get(email)
-    const person = known ?? row
-    if (known === undefined) {
+    const person = email === '' ? row : byEmail.getOrAdd(email, row)
+    if (person === row) {
       firstRows.push(row)
-      if (email !== '') byEmail.set(email, row)
     } else {
       nextRows[lastRows[person] ?? person] = row
       leftOut.add('duplicate')
@@ -113,7 +112,7 @@ function gatherPeople(members: Members, leftOut: Tally, notes: Tally): People {
     if (phone === '' && number !== '') notes.add('phone_region_not_supported')
     if (phone !== '' && owner === undefined && phones[person] === '') {
       phones[person] = phone
-      byPhone.set(phone, person)
+      byPhone.getOrAdd(phone, person)
     }
     if (owner !== undefined && owner !== person) notes.add('phone_repeated')
     if (isHashed(row)) notes.add('hashed_value_not_sent')
