@@ -106,6 +106,13 @@ function areZeros(from: number, to: number): boolean {
   return true
 }
 
+/** Whether something that can be seen stands before this digit. */
+function isSplit(value: string, index: number): boolean {
+  let before = index - 1
+  while (MEANINGS[value.charCodeAt(before)] === INVISIBLE) before--
+  return (MEANINGS[value.charCodeAt(before)] ?? OTHER) < DIGIT_ZERO
+}
+
 /**
  * The digits of a value, with `+` in front if it has one, without a zero in brackets and without an
  * extension. `''` if it certainly is no number; `undefined` if it takes more to understand it.
@@ -126,6 +133,9 @@ export function scanDigits(value: string): string | undefined {
     if (meaning >= DIGIT_ZERO) {
       // `0151 2345678/0160…`: perhaps a second number.
       if (length === MAX_DIGITS || (isAfterSlash && meaning === DIGIT_ZERO)) return undefined
+      // Only side by side do two zeros stand for the `+`.
+      const isSecondZero = length === plus + 1 && meaning === DIGIT_ZERO
+      if (isSecondZero && codes[plus] === DIGIT_ZERO && isSplit(value, i)) return undefined
       codes[length++] = meaning
       isAfterSlash = false
     } else if (meaning === SPACE || meaning === INVISIBLE) {

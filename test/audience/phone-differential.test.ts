@@ -133,6 +133,7 @@ const FORMS: Readonly<Record<string, readonly [least: number, write: (sample: Sa
     'double zero': [90, (s) => `00${s.callingCode}${s.national}`],
     'double zero, spaces': [90, (s) => `00 ${s.callingCode} ${grouped(s.national, ' ')}`],
     'plus and double zero': [90, (s) => `+00${s.callingCode} ${s.national}`],
+    'zeros apart': [0, (s) => `0 0 ${s.callingCode}${s.national}`],
     'exit prefix': [90, (s) => `${s.exitPrefix} ${s.callingCode} ${grouped(s.national, ' ')}`],
     'calling code alone': [90, (s) => s.callingCode + s.national],
     'calling code alone, spaces': [90, (s) => `${s.callingCode} ${grouped(s.national, ' ')}`],
