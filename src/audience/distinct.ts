@@ -1,3 +1,5 @@
+import { TextMap } from './text-map.ts'
+
 /** The values of a column from which forms are made. */
 export interface Source {
   /** One for each row or, where values repeat, each distinct one once. */
@@ -10,15 +12,11 @@ export interface Source {
 export function distinct(column: readonly string[]): Source {
   const values: string[] = []
   const codes = new Int32Array(column.length)
-  const known = new Map<string, number>()
+  const known = new TextMap()
   for (let row = 0; row < column.length; row += 1) {
     const value = column[row] ?? ''
-    let code = known.get(value)
-    if (code === undefined) {
-      code = values.length
-      known.set(value, code)
-      values.push(value)
-    }
+    const code = known.getOrAdd(value, values.length)
+    if (code === values.length) values.push(value)
     codes[row] = code
   }
   return { values, codes }
@@ -32,16 +30,14 @@ export function distinctInGroups(
   const values: string[] = []
   const groupOfValue: string[] = []
   const codes = new Int32Array(column.length)
-  const knownInGroup = new Map<string, Map<string, number>>()
+  const knownInGroup = new Map<string, TextMap>()
   for (let row = 0; row < column.length; row += 1) {
     const value = column[row] ?? ''
     const group = groups[row] ?? ''
     let known = knownInGroup.get(group)
-    if (known === undefined) knownInGroup.set(group, (known = new Map()))
-    let code = known.get(value)
-    if (code === undefined) {
-      code = values.length
-      known.set(value, code)
+    if (known === undefined) knownInGroup.set(group, (known = new TextMap()))
+    const code = known.getOrAdd(value, values.length)
+    if (code === values.length) {
       values.push(value)
       groupOfValue.push(group)
     }

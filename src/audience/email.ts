@@ -91,13 +91,11 @@ function isDomain(domain: string): boolean {
   )
 }
 
-/** For what has the form of an address already: in ASCII, so that characters are bytes. */
-function isPlainAddress(address: string): boolean {
-  return (
-    address.indexOf('@') <= MAX_LOCAL_LENGTH &&
-    address.length <= MAX_LENGTH &&
-    !isPlaceholderAddress(address)
-  )
+/** In ASCII, so that characters are bytes. */
+function normalizePlainAddress(value: string): string {
+  if (value.length > MAX_LENGTH || value.indexOf('@') > MAX_LOCAL_LENGTH) return ''
+  const address = value.toLowerCase()
+  return isPlaceholderAddress(address) ? '' : address
 }
 
 function isAddress(address: string): boolean {
@@ -118,11 +116,9 @@ function isAddress(address: string): boolean {
  * parameters": trim and lower case, nothing else.)
  */
 export function normalizeEmail(value: string): string {
+  if (PLAIN_ADDRESS.test(value)) return normalizePlainAddress(value)
   const text = clean(value)
-  if (PLAIN_ADDRESS.test(text)) {
-    const address = text.toLowerCase()
-    return isPlainAddress(address) ? address : ''
-  }
+  if (PLAIN_ADDRESS.test(text)) return normalizePlainAddress(text)
   const address = lower(text)
   return isAddress(address) ? address : ''
 }

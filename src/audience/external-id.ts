@@ -41,8 +41,8 @@ function isPersonal(id: string): boolean {
  * the very same bytes.
  */
 export function externalId(value: string): string {
+  if (isPlainId(value)) return value
   const id = clean(value)
-  if (isPlainId(id)) return id
   if (isPlaceholder(id) || isHashOfNothing(id)) return ''
   return isPersonal(id) ? sha256(id) : id
 }

@@ -26,10 +26,13 @@ export function plainName(value: string): string {
  * capi-param-builder.)
  */
 export function normalizeName(value: string): string {
+  if (PLAIN_NAME.test(value)) return normalizePlainName(value)
   const text = clean(value)
-  if (PLAIN_NAME.test(text)) {
-    const name = text.toLowerCase()
-    return isPlaceholderWord(name) ? '' : name.replace(MARKS, '')
-  }
+  if (PLAIN_NAME.test(text)) return normalizePlainName(text)
   return lower(plainName(text)).replace(NOT_OF_A_NAME, '')
+}
+
+function normalizePlainName(value: string): string {
+  const name = value.toLowerCase()
+  return isPlaceholderWord(name) ? '' : name.replace(MARKS, '')
 }

@@ -53,14 +53,17 @@ const PLACEHOLDERS_BUT_NOT_IN_NAMES: ReadonlySet<string> = new Set([
 
 const NO_LETTER_OR_DIGIT = /^[^\p{L}\p{N}]*$/u
 
+/** A set would have to hash each name first, which takes longer than all else about it. */
+const PLACEHOLDER = new RegExp(`^(?:${[...PLACEHOLDERS].map(RegExp.escape).join('|')})$`)
+
 /** Whether a text in lower case, which has letters, stands for "nothing" in a name. */
 export function isPlaceholderWord(text: string): boolean {
-  return PLACEHOLDERS.has(text)
+  return PLACEHOLDER.test(text)
 }
 
 /** Whether a cleaned name stands for "nothing": `n/a`, `unknown`, `-`. An empty one does too. */
 export function isNamePlaceholder(value: string): boolean {
-  return isPlaceholderWord(value.toLowerCase()) || NO_LETTER_OR_DIGIT.test(value)
+  return PLACEHOLDERS.has(value.toLowerCase()) || NO_LETTER_OR_DIGIT.test(value)
 }
 
 /** Whether a cleaned value of any other field stands for "nothing". An empty one does too. */

@@ -70,6 +70,7 @@ function withoutCountry(code: string, country: string): string {
 
 /** One line in upper case, without what spreadsheets and people write behind a code. */
 function unwrap(value: string, country: string): string {
+  if (BARE.test(value)) return value.toUpperCase()
   const text = clean(value)
   if (BARE.test(text)) return text.toUpperCase()
   const code = text.normalize('NFKC').toUpperCase().replace(/\s+/g, ' ')
