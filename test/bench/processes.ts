@@ -113,6 +113,9 @@ export interface ServiceOptions {
   readonly isHeld?: boolean
 }
 
+/** That of `npm start`; the image brings its own along. */
+const COMPILE_CACHE = join(import.meta.dirname, '../../node_modules/.cache/audience-api')
+
 /** Starts the service as it runs in production, on a SQLite file of its own. */
 export async function startService({
   platforms,
@@ -123,8 +126,7 @@ export async function startService({
   const service = launchService(owner, {
     sandboxes: platforms,
     nodeOptions: ['--import', join(import.meta.dirname, 'event-loop.ts')],
-    // The cache of the tests is not there in production.
-    env: { DATABASE_URL: `sqlite:${file}`, NODE_COMPILE_CACHE: '' }
+    env: { DATABASE_URL: `sqlite:${file}`, NODE_COMPILE_CACHE: COMPILE_CACHE }
   })
   let asked = 0
   return {
