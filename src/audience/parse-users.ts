@@ -1,8 +1,8 @@
 import { isUtf8 } from 'node:buffer'
-import { Compile } from 'typebox/compile'
 import { parseJson } from './json.ts'
 import { entriesOf } from './json-array.ts'
-import { User } from './schemas.ts'
+import type { User } from './schemas.ts'
+import { isUser, KNOWN_FIELDS, userProblem } from './user-check.ts'
 import { createColumns, type UserColumns } from './user-columns.ts'
 
 export interface CheckedUsers {
@@ -29,39 +29,6 @@ const MAX_IGNORED_NAMES = 20
 /** Names outside this are counted together: a file with its columns mixed up has values as names. */
 const PLAIN_NAME = /^[\w .-]{1,64}$/
 const OTHER_NAMES = '(other)'
-
-const KNOWN_FIELDS: ReadonlySet<string> = new Set(Object.keys(User.properties))
-
-const TYPE_NAMES: Readonly<Record<string, string>> = {
-  string: 'a string',
-  number: 'a number',
-  object: 'an object',
-  array: 'an array'
-}
-
-const validator = Compile(User)
-
-/** `/purchase/0/profit` -> `.purchase[0].profit` */
-function toFieldName(instancePath: string): string {
-  return instancePath.replace(/\/(\d+)/g, '[$1]').replaceAll('/', '.')
-}
-
-function depth(instancePath: string): number {
-  return instancePath.split('/').length
-}
-
-/** `.email must be a string`: the innermost place at which a user misses the schema. */
-function schemaProblem(user: unknown): string {
-  const errors = validator
-    .Errors(user)
-    .filter(({ keyword }) => keyword === 'type')
-    .toSorted((a, b) => depth(b.instancePath) - depth(a.instancePath))
-  const place = errors[0]?.instancePath ?? ''
-  const types = errors
-    .filter(({ instancePath }) => instancePath === place)
-    .flatMap(({ params }) => ('type' in params ? (TYPE_NAMES[String(params.type)] ?? []) : []))
-  return `${toFieldName(place)} must be ${types.join(' or ')}`
-}
 
 function payloadProblem(problem: string): UsersProblem {
   return { kind: 'payload', problem }
@@ -93,13 +60,13 @@ class IgnoredFields {
 }
 
 function areUsers(entries: readonly unknown[]): entries is readonly User[] {
-  for (const entry of entries) if (!validator.Check(entry)) return false
+  for (const entry of entries) if (!isUser(entry)) return false
   return true
 }
 
 function firstProblem(entries: readonly unknown[], firstIndex: number): UsersProblem {
-  const wrong = entries.findIndex((entry) => !validator.Check(entry))
-  return payloadProblem(`users[${firstIndex + wrong}]${schemaProblem(entries[wrong])}`)
+  const wrong = entries.findIndex((entry) => !isUser(entry))
+  return payloadProblem(`users[${firstIndex + wrong}]${userProblem(entries[wrong])}`)
 }
 
 /**
