@@ -56,6 +56,14 @@ export interface Encoding {
   readonly notes: Readonly<Record<string, number>>
 }
 
+/** Makes the bodies of one upload, whose users come in parts. */
+export interface Encoder {
+  /** The next users; the columns are gone afterwards, so what is needed of them later is copied. */
+  add(members: Members): void
+  /** All bodies, after the last users. */
+  end(): Encoding
+}
+
 export interface UploadResult {
   /** Users that the platform says it took; left out where it does not say. */
   readonly received?: number
@@ -103,7 +111,7 @@ export interface SegmentNotes {
 }
 
 /**
- * A platform: data and a few small functions. `encode` is pure and runs in a worker thread; the
+ * A platform: data and a few small functions. Its encoder is pure and runs in a worker thread; the
  * others do thin I/O through their context and throw `ProviderError`.
  */
 export interface Provider<S extends TObject = TObject> {
@@ -131,8 +139,11 @@ export interface Provider<S extends TObject = TObject> {
    * every upload of a name goes to the same segment.
    */
   segmentKind?(audience: Pick<Audience, 'type'>, variables: Static<S>): string
-  /** Deterministic: the same members and settings give the same bodies, byte for byte. */
-  encode(members: Members, audience: Audience, variables: Static<S>): Encoding
+  /**
+   * Deterministic: the same users and settings give the same bodies, byte for byte, into whatever parts
+   * the users are divided.
+   */
+  encoder(audience: Audience, variables: Static<S>): Encoder
   /** The id of the segment with exactly this stored name, or `undefined`. */
   findSegment(audience: Audience, context: ProviderContext<Static<S>>): Promise<string | undefined>
   /**

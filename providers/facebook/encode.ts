@@ -1,6 +1,7 @@
 import type { Members } from '../../src/audience/members.ts'
 import { purchaseValue } from '../../src/audience/purchase.ts'
-import type { Audience, EncodedBody, Encoding } from '../provider.ts'
+import type { Audience, EncodedBody, Encoder } from '../provider.ts'
+import { jsonText } from '../json-text.ts'
 import { Utf8Writer } from '../utf8-writer.ts'
 import type { FacebookVariables } from './variables.ts'
 
@@ -13,13 +14,6 @@ const SCHEMA = ['EXTERN_ID', 'EMAIL', 'PHONE', 'FN', 'LN', 'COUNTRY', 'ZIP'] as 
 type Identifiers = Readonly<Record<(typeof SCHEMA)[number], readonly string[]>>
 type ValueBased = NonNullable<FacebookVariables['valueBased']>
 
-/** Columns behind the identifiers. */
-interface FurtherColumns {
-  readonly keys: readonly string[]
-  /** Their cells as JSON, each behind a comma. */
-  cells(row: number): string
-}
-
 /**
  * Payloads of `POST /{audience}/users`: `{"schema":[…],"data":[[…],…]}` with at most `batchSize`
  * rows each. Unknown values are `""`, as Meta's reference asks; nothing but the caller's own id, the
@@ -28,20 +22,52 @@ interface FurtherColumns {
  * Left out: `no_identifier`, users without anything that Meta matches on. Notes:
  * `purchase_in_other_currency`, purchases that are not in the value.
  */
-export function encode(
-  members: Members,
-  _audience: Audience,
-  settings: FacebookVariables
-): Encoding {
-  const identifiers = identifiersOf(members, settings)
-  const values = settings.valueBased && valuesOf(members, settings.valueBased)
-  const rows = usableRows(identifiers, members.size)
-  const unusable = members.size - rows.length
-  const further = furtherColumns(values?.amounts, settings)
+export function encoder(_audience: Audience, settings: FacebookVariables): Encoder {
+  const { valueBased, batchSize } = settings
+  const options = dataProcessingOptions(settings)
+  const schema = [...SCHEMA, ...(valueBased ? ['LOOKALIKE_VALUE'] : []), ...options.keys]
+  const head = `{"schema":${JSON.stringify(schema)},"data":[`
+  const writer = new Utf8Writer()
+  const bodies: EncodedBody[] = []
+  let users = 0
+  let unusable = 0
+  let otherCurrency = 0
+
+  function close(): void {
+    writer.write(']}')
+    bodies.push({ payload: writer.take(), users })
+    users = 0
+  }
+
+  function addRow(identifiers: Identifiers, row: number, value: string): void {
+    const { EXTERN_ID, EMAIL, PHONE, FN, LN, COUNTRY, ZIP } = identifiers
+    // A whole row at a time: a string of its own for each cell would take twice the time.
+    writer.write(
+      `${users === 0 ? head : ','}[${jsonText(EXTERN_ID[row] ?? '')},"${EMAIL[row]}","${PHONE[row]}",` +
+        `"${FN[row]}","${LN[row]}","${COUNTRY[row]}","${ZIP[row]}"${value}${options.cells}]`
+    )
+    users += 1
+    if (users === batchSize) close()
+  }
+
   return {
-    bodies: encodeBodies(rows, settings.batchSize, identifiers, further),
-    leftOut: unusable === 0 ? {} : { no_identifier: unusable },
-    notes: values?.notes ?? {}
+    add(members) {
+      const identifiers = identifiersOf(members, settings)
+      const values = valueBased && valuesOf(members, valueBased)
+      otherCurrency += values?.otherCurrency ?? 0
+      for (let row = 0; row < members.size; row += 1) {
+        if (isUsable(identifiers, row)) addRow(identifiers, row, values?.cells[row] ?? '')
+        else unusable += 1
+      }
+    },
+    end() {
+      if (users > 0) close()
+      return {
+        bodies,
+        leftOut: unusable > 0 ? { no_identifier: unusable } : {},
+        notes: otherCurrency > 0 ? { purchase_in_other_currency: otherCurrency } : {}
+      }
+    }
   }
 }
 
@@ -57,77 +83,30 @@ function identifiersOf(members: Members, { ukPostalCode }: FacebookVariables): I
   }
 }
 
-/** Rows with an own id, an e-mail, a phone, or a full name with postal code or country. */
-function usableRows(identifiers: Identifiers, size: number): readonly number[] {
-  const { EXTERN_ID, EMAIL, PHONE, FN, LN, COUNTRY, ZIP } = identifiers
-  const rows: number[] = []
-  for (let row = 0; row < size; row += 1) {
-    const isUsable =
-      EXTERN_ID[row] !== '' ||
-      EMAIL[row] !== '' ||
-      PHONE[row] !== '' ||
-      (FN[row] !== '' && LN[row] !== '' && (ZIP[row] !== '' || COUNTRY[row] !== ''))
-    if (isUsable) rows.push(row)
-  }
-  return rows
-}
-
-/** Writes the text of whole rows: a string of its own for each cell would take twice the time. */
-function encodeBodies(
-  rows: readonly number[],
-  batchSize: number,
+/** An own id, an e-mail, a phone, or a full name with postal code or country. */
+function isUsable(
   { EXTERN_ID, EMAIL, PHONE, FN, LN, COUNTRY, ZIP }: Identifiers,
-  further: FurtherColumns
-): EncodedBody[] {
-  const head = `{"schema":${JSON.stringify([...SCHEMA, ...further.keys])},"data":[`
-  const writer = new Utf8Writer()
-  const bodies: EncodedBody[] = []
-  let users = 0
-  for (const row of rows) {
-    writer.write(
-      `${users === 0 ? head : ','}[${toJson(EXTERN_ID[row] ?? '')},"${EMAIL[row]}","${PHONE[row]}",` +
-        `"${FN[row]}","${LN[row]}","${COUNTRY[row]}","${ZIP[row]}"${further.cells(row)}]`
-    )
-    users += 1
-    if (users === batchSize) close()
-  }
-  if (users > 0) close()
-  return bodies
-
-  function close(): void {
-    writer.write(']}')
-    bodies.push({ payload: writer.take(), users })
-    users = 0
-  }
+  row: number
+): boolean {
+  return (
+    EXTERN_ID[row] !== '' ||
+    EMAIL[row] !== '' ||
+    PHONE[row] !== '' ||
+    (FN[row] !== '' && LN[row] !== '' && (ZIP[row] !== '' || COUNTRY[row] !== ''))
+  )
 }
 
-const NEEDS_NO_ESCAPE = /^[ !#-[\]-~]*$/
-
-function toJson(text: string): string {
-  return NEEDS_NO_ESCAPE.test(text) ? `"${text}"` : JSON.stringify(text)
-}
-
-/** The form of Meta's "Data Processing Options for US Users", section on customer lists. */
-function furtherColumns(
-  amounts: readonly number[] | undefined,
-  settings: FacebookVariables
-): FurtherColumns {
-  const { dataProcessingOptions: options } = settings
-  const { dataProcessingOptionsCountry: country, dataProcessingOptionsState: state } = settings
-  const optionCells = options === undefined ? '' : `,${JSON.stringify(options)},${country},${state}`
+/** Keys and cells, in the form of Meta's "Data Processing Options for US Users", customer lists. */
+function dataProcessingOptions({
+  dataProcessingOptions: options,
+  dataProcessingOptionsCountry: country,
+  dataProcessingOptionsState: state
+}: FacebookVariables): { readonly keys: readonly string[]; readonly cells: string } {
+  if (options === undefined) return { keys: [], cells: '' }
+  const key = 'DATA_PROCESSING_OPTIONS'
   return {
-    keys: [
-      ...(amounts === undefined ? [] : ['LOOKALIKE_VALUE']),
-      ...(options === undefined
-        ? []
-        : [
-            'DATA_PROCESSING_OPTIONS',
-            'DATA_PROCESSING_OPTIONS_COUNTRY',
-            'DATA_PROCESSING_OPTIONS_STATE'
-          ])
-    ],
-    cells:
-      amounts === undefined ? () => optionCells : (row) => `,${amounts[row] ?? 0}${optionCells}`
+    keys: [key, `${key}_COUNTRY`, `${key}_STATE`],
+    cells: `,${JSON.stringify(options)},${country},${state}`
   }
 }
 
@@ -137,10 +116,9 @@ function furtherColumns(
  */
 function valuesOf(members: Members, { field, currency }: ValueBased) {
   const values = members.purchases().map((bought) => purchaseValue(bought, field, currency))
-  const otherCurrency = values.reduce((count, value) => count + value.otherCurrency, 0)
   return {
     // JSON has neither Infinity nor NaN, and one null would spoil the whole request.
-    amounts: values.map(({ value }) => Math.min(value || 0, Number.MAX_VALUE)),
-    notes: otherCurrency > 0 ? { purchase_in_other_currency: otherCurrency } : {}
+    cells: values.map(({ value }) => `,${Math.min(value || 0, Number.MAX_VALUE)}`),
+    otherCurrency: values.reduce((count, value) => count + value.otherCurrency, 0)
   }
 }

@@ -1,6 +1,6 @@
 import { defineProvider } from '../provider.ts'
 import { check, createSegment, findSegment, upload } from './api.ts'
-import { encode } from './encode.ts'
+import { encoder } from './encode.ts'
 import { accountId, problems, variables } from './variables.ts'
 
 /** Custom audiences from customer lists, through Meta's Marketing API. */
@@ -22,7 +22,7 @@ export const facebook = defineProvider({
   problems,
   storedName: (name) => name,
   segmentKind: ({ type }, { primarySubtype }) => (type === 'primary' ? primarySubtype : 'CUSTOM'),
-  encode,
+  encoder,
   findSegment,
   createSegment,
   upload,

@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto'
 import { ProviderError } from '../errors.ts'
 import { defineProvider } from '../provider.ts'
-import { encode, MAX_BODY_BYTES, MAX_PROFILES } from './encode.ts'
+import { encoder, MAX_BODY_BYTES, MAX_PROFILES } from './encode.ts'
 import { followJobs, uploadProfiles } from './import-jobs.ts'
 import { check, createList, findList } from './lists.ts'
 import { KlaviyoVariables } from './variables.ts'
@@ -31,7 +31,7 @@ export const klaviyo = defineProvider({
   // No account id is configured; a fingerprint of the key tells accounts apart without revealing it.
   accountId: ({ apiKey }) => hash('sha256', apiKey).slice(0, 16),
   storedName: (name) => name,
-  encode,
+  encoder,
   findSegment: ({ segmentName }, context) => findList(segmentName, context),
   createSegment: ({ segmentName }, context) => createList(segmentName, context),
   upload: async (body, _audience, segmentId, context) => {

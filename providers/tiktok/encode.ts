@@ -1,6 +1,7 @@
-import type { MatchForm, Members } from '../../src/audience/members.ts'
-import type { EncodedBody, Encoding } from '../provider.ts'
+import type { MatchForm } from '../../src/audience/members.ts'
+import type { EncodedBody, Encoder } from '../provider.ts'
 import { Utf8Writer } from '../utf8-writer.ts'
+import { DistinctUsers } from './distinct-users.ts'
 import type { TikTokVariables } from './variables.ts'
 
 /**
@@ -39,20 +40,11 @@ export const MAX_FILE_BYTES = 50_000_000
 /** A column for each form of an identifier, the most important form first. */
 type Forms = readonly (readonly string[])[]
 
-/** The users to send, as rows of the columns. */
-interface People {
-  readonly rows: readonly number[]
-  readonly emails: Forms
-  readonly phones: Forms
-  readonly leftOut: Readonly<Record<string, number>>
-}
-
 /** Rows of the JSON array `batch_data`, without its brackets: `[cell,cell]`, a user a line. */
-export function encodeStream(members: Members, variables: TikTokVariables): Encoding {
-  const { rows, emails, phones, leftOut } = matchablePeople(members, variables)
+export function streamEncoder(variables: TikTokVariables): Encoder {
   const { batchSize } = variables
   const bodies = new Bodies({ limit: batchSize, separator: USER_SEPARATOR })
-  for (const row of rows) {
+  return encoderOf(variables, bodies, (emails, phones, row) => {
     // The first row pairs the first forms; a second one carries only those second forms that differ.
     // So every hash is sent exactly once, and no row asks for more to match than another already does.
     const first = streamRow(idOf(emails, 0, row), idOf(phones, 0, row))
@@ -65,84 +57,72 @@ export function encodeStream(members: Members, variables: TikTokVariables): Enco
       bodies.add(first, 1, 1)
       bodies.add(second, 1, 0)
     }
-  }
-  return { bodies: bodies.close(), leftOut, notes: {} }
+  })
 }
 
 /**
  * CSV of the type `MULTIPLE_TYPES`: a header row, which may name a column up to three times, then one
  * row a user with as many fields ("Create a Customer File Audience", TikTok API for Business).
  */
-export function encodeFiles(members: Members, variables: TikTokVariables): Encoding {
-  const { rows, emails, phones, leftOut } = matchablePeople(members, variables)
-  const header = [...emails.map(() => 'email_SHA256'), ...phones.map(() => 'phone_SHA256')].join(
-    ','
-  )
+export function fileEncoder(variables: TikTokVariables): Encoder {
+  const header = [
+    ...EMAIL_FORMS[variables.emailForm].map(() => 'email_SHA256'),
+    ...PHONE_FORMS[variables.phoneForm].map(() => 'phone_SHA256')
+  ].join(',')
   const limit = MAX_FILE_BYTES - header.length
   const bodies = new Bodies({ limit, head: `${header}\n`, separator: '\n' })
-  for (const row of rows) {
+  return encoderOf(variables, bodies, (emails, phones, row) => {
     const text = `${fileCells(emails, row)},${fileCells(phones, row)}`
     // Hex digits and commas, a byte each, and a line break.
     bodies.add(text, text.length + 1, 1)
-  }
-  return { bodies: bodies.close(), leftOut, notes: {} }
-}
-
-/** Users with something to match on. Repetitions go: TikTok's minimum is counted in distinct entries. */
-function matchablePeople(members: Members, { emailForm, phoneForm }: TikTokVariables): People {
-  const emails = EMAIL_FORMS[emailForm].map((form) => members.hash(form))
-  const phones = PHONE_FORMS[phoneForm].map((form) => members.hash(form))
-  const isNew = distinctBy([...emails, ...phones])
-  const rows: number[] = []
-  let unusable = 0
-  for (let row = 0; row < members.size; row += 1) {
-    const id = anyIdOf(emails, row) || anyIdOf(phones, row)
-    if (id === '') unusable += 1
-    else if (isNew(id, row)) rows.push(row)
-  }
-  const duplicates = members.size - unusable - rows.length
-  return {
-    rows,
-    emails,
-    phones,
-    leftOut: {
-      ...(unusable > 0 && { no_identifier: unusable }),
-      ...(duplicates > 0 && { duplicate: duplicates })
-    }
-  }
+  })
 }
 
 /**
- * Tells of one row after the other whether it differs from all before. It is looked up by the start
- * of one id as a number, in a third of the time that looking up a new string takes; the few rows that
- * share such a start are compared as a whole.
+ * Has users written who have something to match on. Repetitions are left out: TikTok's minimum is counted
+ * in distinct entries.
  */
-function distinctBy(columns: Forms): (id: string, row: number) => boolean {
-  const firstRows = new Map<number, number>()
-  const furtherRows = new Set<string>()
-  const idsOf = (row: number) => columns.map((column) => column[row]).join(',')
-  return (id, row) => {
-    const start = Number.parseInt(id.slice(0, 7), 16)
-    const first = firstRows.get(start)
-    if (first === undefined) {
-      firstRows.set(start, row)
-      return true
-    }
-    const ids = idsOf(row)
-    if (ids === idsOf(first) || furtherRows.has(ids)) return false
-    furtherRows.add(ids)
-    return true
+function encoderOf(
+  { emailForm, phoneForm }: TikTokVariables,
+  bodies: Bodies,
+  write: (emails: Forms, phones: Forms, row: number) => void
+): Encoder {
+  const emailForms = EMAIL_FORMS[emailForm]
+  const phoneForms = PHONE_FORMS[phoneForm]
+  const known = new DistinctUsers(emailForms.length + phoneForms.length)
+  let unusable = 0
+  let duplicates = 0
+  return {
+    add(members) {
+      const emails = emailForms.map((form) => members.hash(form))
+      const phones = phoneForms.map((form) => members.hash(form))
+      const ids = [...emails, ...phones]
+      for (let row = 0; row < members.size; row += 1) {
+        if (!hasId(ids, row)) unusable += 1
+        else if (known.add(ids, row)) write(emails, phones, row)
+        else duplicates += 1
+      }
+    },
+    end: () => ({
+      bodies: bodies.close(),
+      leftOut: {
+        ...(unusable > 0 && { no_identifier: unusable }),
+        ...(duplicates > 0 && { duplicate: duplicates })
+      },
+      notes: {}
+    })
   }
+}
+
+function hasId(ids: Forms, row: number): boolean {
+  for (const column of ids) if (column[row] !== '') return true
+  return false
 }
 
 /** A user's hash in one form; `''` where there is none or it is that of the form before. */
 function idOf(forms: Forms, form: number, row: number): string {
   const id = forms[form]?.[row] ?? ''
   return form > 0 && id === forms[form - 1]?.[row] ? '' : id
-}
-
-function anyIdOf(forms: Forms, row: number): string {
-  return idOf(forms, 0, row) || idOf(forms, 1, row)
 }
 
 function streamRow(email: string, phone: string): string {

@@ -1,58 +1,57 @@
 import { TextMap } from './text-map.ts'
 
-/** The values of a column from which forms are made. */
-export interface Source {
-  /** One for each row or, where values repeat, each distinct one once. */
-  readonly values: readonly string[]
-  /** Which of the values a row has; absent where there is one for each row. */
-  readonly codes?: Int32Array
-}
+/**
+ * The distinct values of a column over all parts of an upload (dictionary encoding), so that what is
+ * made of a value is made once. A value that means something else in each country is one for each.
+ */
+export class Dictionary {
+  /** In the order in which they first occurred. */
+  readonly values: string[] = []
+  /** Beside each value its country, `''` where none was told. */
+  readonly countries: string[] = []
+  readonly #knownIn = new Map<string, TextMap>()
 
-/** Each distinct value once (dictionary encoding). */
-export function distinct(column: readonly string[]): Source {
-  const values: string[] = []
-  const codes = new Int32Array(column.length)
-  const known = new TextMap()
-  for (let row = 0; row < column.length; row += 1) {
-    const value = column[row] ?? ''
-    const code = known.getOrAdd(value, values.length)
-    if (code === values.length) values.push(value)
-    codes[row] = code
-  }
-  return { values, codes }
-}
-
-/** Each distinct value of each group once, with its group beside it. */
-export function distinctInGroups(
-  column: readonly string[],
-  groups: readonly string[]
-): Source & { readonly groups: readonly string[] } {
-  const values: string[] = []
-  const groupOfValue: string[] = []
-  const codes = new Int32Array(column.length)
-  const knownInGroup = new Map<string, TextMap>()
-  for (let row = 0; row < column.length; row += 1) {
-    const value = column[row] ?? ''
-    const group = groups[row] ?? ''
-    let known = knownInGroup.get(group)
-    if (known === undefined) knownInGroup.set(group, (known = new TextMap()))
-    const code = known.getOrAdd(value, values.length)
-    if (code === values.length) {
-      values.push(value)
-      groupOfValue.push(group)
+  /** Which value each row of a part has: its index. */
+  codesOf(column: readonly string[], countries: readonly string[] = []): Int32Array {
+    const codes = new Int32Array(column.length)
+    for (let row = 0; row < column.length; row += 1) {
+      codes[row] = this.#codeOf(column[row] ?? '', countries[row] ?? '')
     }
-    codes[row] = code
+    return codes
   }
-  return { values, codes, groups: groupOfValue }
+
+  #codeOf(value: string, country: string): number {
+    let known = this.#knownIn.get(country)
+    if (known === undefined) this.#knownIn.set(country, (known = new TextMap()))
+    const code = known.getOrAdd(value, this.values.length)
+    if (code === this.values.length) {
+      this.values.push(value)
+      this.countries.push(country)
+    }
+    return code
+  }
 }
 
-/** What was made of each value, row by row. */
-export function toRows<T>(made: readonly T[], { codes }: Source): readonly T[] {
-  if (codes === undefined) return made
-  const rows: T[] = []
+/** What is made of each value of a dictionary: made when it is asked for, and kept. */
+export function derived<T>(
+  { values, countries }: Dictionary,
+  make: (value: string, country: string, index: number) => T
+): () => readonly T[] {
+  const made: T[] = []
+  return () => {
+    for (let index = made.length; index < values.length; index += 1) {
+      made.push(make(values[index] ?? '', countries[index] ?? '', index))
+    }
+    return made
+  }
+}
+
+/** A column of what was made of each value. */
+export function toColumn<T>(made: readonly T[], codes: Int32Array): readonly T[] {
+  const column: T[] = []
   for (const code of codes) {
     const value = made[code]
-    if (value !== undefined) rows.push(value)
+    if (value !== undefined) column.push(value)
   }
-  return rows
+  return column
 }

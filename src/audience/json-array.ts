@@ -24,17 +24,22 @@ function beforeWhiteSpace(bytes: Buffer, from: number): number {
   return at
 }
 
-/** What looks like the comma between two objects; it may stand in a text or in an inner array. */
-function likelyComma(bytes: Buffer, from: number, end: number): number {
-  let brace = bytes.indexOf(CLOSE_BRACE, from)
-  while (brace >= 0 && brace < end) {
-    const comma = afterWhiteSpace(bytes, brace + 1)
-    const isBetween =
-      bytes[comma] === COMMA && bytes[afterWhiteSpace(bytes, comma + 1)] === OPEN_BRACE
-    if (isBetween) return comma
-    brace = bytes.indexOf(CLOSE_BRACE, brace + 1)
-  }
-  return end
+/**
+ * How the first entry begins, up to the end of its first name: `{"email"`. Other entries mostly begin
+ * so too, and nothing within them does. `undefined` where it is no object.
+ */
+function openingOf(bytes: Buffer, from: number): Buffer | undefined {
+  const brace = afterWhiteSpace(bytes, from)
+  const quote = afterWhiteSpace(bytes, brace + 1)
+  if (bytes[brace] !== OPEN_BRACE || bytes[quote] !== QUOTE) return undefined
+  return bytes.subarray(brace, afterString(bytes, quote, bytes.length) + 1)
+}
+
+/** The comma before what looks like the beginning of an entry; it may stand in a text. */
+function likelyComma(bytes: Buffer, opening: Buffer, target: number, end: number): number {
+  const begin = bytes.indexOf(opening, target)
+  const comma = beforeWhiteSpace(bytes, begin - 1)
+  return begin > 0 && begin < end && bytes[comma] === COMMA ? comma : end
 }
 
 function afterString(bytes: Buffer, quote: number, end: number): number {
@@ -85,10 +90,11 @@ export function* entriesOf(array: Uint8Array): Generator<readonly unknown[], voi
   }
   let from = open + 1
   let to = 0
+  const opening = openingOf(bytes, from)
   while (to < end) {
     const target = from + PART_BYTES
-    to = likelyComma(bytes, target, end)
-    let entries = tryEntries(bytes, from, to)
+    to = opening === undefined ? end : likelyComma(bytes, opening, target, end)
+    let entries = opening && tryEntries(bytes, from, to)
     if (entries === undefined) {
       to = certainComma(bytes, from, target, end)
       entries = parseEntries(bytes, from, to)

@@ -1,15 +1,19 @@
-import { countryOrDefault, parseCountry } from './country.ts'
-import { distinct, distinctInGroups, type Source, toRows } from './distinct.ts'
+import { toColumn } from './distinct.ts'
 import { normalizeEmail, stripEmail } from './email.ts'
 import { externalId } from './external-id.ts'
-import { givenHash, HASH_LENGTH, isHash, sha256 } from './hash.ts'
-import { normalizeName, plainName } from './name.ts'
+import { givenHash, sha256 } from './hash.ts'
 import { parsePhone } from './phone.ts'
-import { isPlaceholder } from './placeholder.ts'
-import { cutPostalCode, normalizePostalCodeFull, plainPostalCode } from './postal-code.ts'
 import type { Purchase } from './schemas.ts'
-import { clean, isBlank } from './text.ts'
 import type { UserColumns } from './user-columns.ts'
+import {
+  clearText,
+  createVocabulary,
+  type Given,
+  howGiven,
+  type RepeatingField,
+  type Vocabulary,
+  type VocabularyOptions
+} from './vocabulary.ts'
 
 /**
  * A field brought into one form that a platform matches on. Platforms that take the same form share
@@ -38,10 +42,7 @@ export type MatchForm =
 /** The fields that people are matched on. */
 export type MatchField = 'email' | 'phone' | 'firstName' | 'lastName' | 'country' | 'postalCode'
 
-/** How a value came in: not at all, as text (of whatever quality) or as the SHA-256 of something. */
-export type Given = '' | 'text' | 'hash'
-
-/** The users of one upload as columns: row `i` of every column belongs to the same user. */
+/** Users as columns: row `i` of every column belongs to the same user. */
 export interface Members {
   readonly size: number
   /** Normalised clear text; `''` where the value is missing, unusable or was given as a hash. */
@@ -70,21 +71,26 @@ export interface Members {
   given(field: MatchField): readonly Given[]
 }
 
-export interface MembersOptions {
-  /** ISO 3166-1 code or name of the country of users without one. */
-  readonly defaultCountry?: string | undefined
-}
+type RowForm = 'email' | 'emailStripped' | 'phoneE164' | 'phoneDigits'
+type RepeatingForm = Exclude<MatchForm, RowForm>
 
-const FIELD_OF: Readonly<Record<MatchForm, MatchField>> = {
+/** The fields of the forms whose values are nearly all different: a look-up would not pay. */
+const ROW_FIELDS: Readonly<Record<RowForm, 'email' | 'phone'>> = {
   email: 'email',
   emailStripped: 'email',
   phoneE164: 'phone',
-  phoneDigits: 'phone',
+  phoneDigits: 'phone'
+}
+const REPEATING_FIELDS: Readonly<Record<RepeatingForm, RepeatingField>> = {
   firstName: 'firstName',
   lastName: 'lastName',
   country: 'country',
   postalCode: 'postalCode',
   postalCodeFull: 'postalCode'
+}
+
+function isRowForm(form: MatchForm): form is RowForm {
+  return form in ROW_FIELDS
 }
 
 /** Calls a function once for each key. */
@@ -99,20 +105,6 @@ function memoize<K, T extends {}>(make: (key: K) => T): (key: K) => T {
   }
 }
 
-/** The values without those that are hashes already. */
-function withoutHashes(values: readonly string[]): readonly string[] {
-  return values.some(isHash) ? values.map((value) => (isHash(value) ? '' : value)) : values
-}
-
-function howGiven(text: string): Given {
-  if (isBlank(text)) return ''
-  return text.length >= HASH_LENGTH && givenHash(clean(text)) !== '' ? 'hash' : 'text'
-}
-
-function howCountryGiven(text: string): Given {
-  return isPlaceholder(clean(text)) ? '' : howGiven(text)
-}
-
 function lazy<T extends {}>(make: () => T): () => T {
   let made: T | undefined
   return () => (made ??= make())
@@ -123,7 +115,7 @@ function parsePhones(values: readonly string[], countries: readonly string[]) {
   const e164: string[] = []
   const regions: string[] = []
   for (let row = 0; row < values.length; row += 1) {
-    const phone = parsePhone(values[row] ?? '', countries[row] ?? '')
+    const phone = parsePhone(clearText(values[row] ?? ''), countries[row] ?? '')
     e164.push(phone.e164)
     regions.push(phone.region)
   }
@@ -131,74 +123,59 @@ function parsePhones(values: readonly string[], countries: readonly string[]) {
 }
 
 /**
- * The users of one upload in every form that platforms match on. Columns are made when first asked
- * for and kept. Addresses and numbers are nearly all different; in the other columns values repeat,
- * and each distinct one is made and hashed once.
+ * Brings the users of one upload into every form that platforms match on, part by part. The columns of
+ * a part are made when first asked for and kept with it; what was made of a value that repeats is known
+ * in all further parts.
  */
-export function createMembers(
-  { size, texts: given, purchases }: UserColumns,
-  { defaultCountry = '' }: MembersOptions = {}
-): Members {
-  const fallback = parseCountry(defaultCountry)
+export function createMembers(options: VocabularyOptions = {}): (users: UserColumns) => Members {
+  const vocabulary = createVocabulary(options)
+  return (users) => membersOf(users, vocabulary)
+}
 
-  const countrySource = lazy(() => distinct(given.country))
-  const countriesOfValues = lazy(() =>
-    countrySource().values.map((value) => countryOrDefault(value, fallback))
+function membersOf({ size, texts: given, purchases }: UserColumns, known: Vocabulary): Members {
+  const codes = memoize((field: RepeatingField) =>
+    known.dictionaries[field].codesOf(given[field], field === 'postalCode' ? countries() : [])
   )
-  const countries = lazy(() => toRows(countriesOfValues(), countrySource()))
-  const postalCodeSource = lazy(() => distinctInGroups(given.postalCode, countries()))
-
-  const makeSource: Readonly<Record<MatchField, () => Source>> = {
-    email: () => ({ values: given.email }),
-    phone: () => ({ values: given.phone }),
-    firstName: () => distinct(given.firstName),
-    lastName: () => distinct(given.lastName),
-    country: countrySource,
-    postalCode: postalCodeSource
+  /** The dictionary has to know the part's values before anything is made of them. */
+  const columnOf = <T>(field: RepeatingField, made: () => readonly T[]): readonly T[] => {
+    const codesOfRows = codes(field)
+    return toColumn(made(), codesOfRows)
   }
-  const source = memoize((field: MatchField) => makeSource[field]())
-  const clear = (field: MatchField) => withoutHashes(source(field).values)
-  const phones = lazy(() => parsePhones(clear('phone'), countries()))
-  const inCountry = (codes: readonly string[], make: (code: string, country: string) => string) => {
-    const { groups } = postalCodeSource()
-    return codes.map((code, index) => make(code, groups[index] ?? ''))
-  }
+  const countries: () => readonly string[] = lazy(() => columnOf('country', known.countries))
+  const phones = lazy(() => parsePhones(given.phone, countries()))
 
-  const makeTexts: Readonly<Record<MatchForm, () => readonly string[]>> = {
-    email: () => clear('email').map((value) => normalizeEmail(value)),
-    emailStripped: () => texts('email').map((address) => stripEmail(address)),
+  const rowTexts: Readonly<Record<RowForm, () => readonly string[]>> = {
+    email: () => given.email.map((value) => normalizeEmail(clearText(value))),
+    emailStripped: () => text('email').map((address) => stripEmail(address)),
     phoneE164: () => phones().e164,
-    phoneDigits: () => phones().e164.map((number) => number.slice(1)),
-    firstName: () => clear('firstName').map((value) => normalizeName(value)),
-    lastName: () => clear('lastName').map((value) => normalizeName(value)),
-    country: () => countriesOfValues().map((country) => country.toLowerCase()),
-    postalCode: () => inCountry(texts('postalCodeFull'), cutPostalCode),
-    postalCodeFull: () => inCountry(clear('postalCode'), normalizePostalCodeFull)
+    phoneDigits: () => phones().e164.map((number) => number.slice(1))
   }
-  /** Of the values of the form's source. */
-  const texts = memoize((form: MatchForm) => makeTexts[form]())
-  const hashes = (form: MatchForm) => {
-    const { values } = source(FIELD_OF[form])
-    return texts(form).map((text, index) =>
-      text === '' ? givenHash(values[index] ?? '') : sha256(text)
+  const text = memoize((form: MatchForm) =>
+    isRowForm(form) ? rowTexts[form]() : columnOf(REPEATING_FIELDS[form], known.forms[form].text)
+  )
+  const rowHashes = (form: RowForm) => {
+    const values = given[ROW_FIELDS[form]]
+    return text(form).map((clear, row) =>
+      clear === '' ? givenHash(values[row] ?? '') : sha256(clear)
     )
   }
 
   return {
     size,
-    text: memoize((form) => toRows(texts(form), source(FIELD_OF[form]))),
-    hash: memoize((form) => toRows(hashes(form), source(FIELD_OF[form]))),
+    text,
+    hash: memoize((form) =>
+      isRowForm(form) ? rowHashes(form) : columnOf(REPEATING_FIELDS[form], known.forms[form].hash)
+    ),
     phoneRegions: () => phones().regions,
     externalIds: lazy(() => given.edgeTagId.map((id) => externalId(id))),
-    plainNames: memoize((field) => toRows(clear(field).map(plainName), source(field))),
+    plainNames: memoize((field) => columnOf(field, known.plain[field])),
     countries,
-    plainPostalCodes: lazy(() =>
-      toRows(inCountry(clear('postalCode'), plainPostalCode), postalCodeSource())
-    ),
+    plainPostalCodes: lazy(() => columnOf('postalCode', known.plain.postalCode)),
     purchases: () => purchases,
-    given: memoize((field) => {
-      const how = field === 'country' ? howCountryGiven : howGiven
-      return toRows(source(field).values.map(how), source(field))
-    })
+    given: memoize((field) =>
+      field === 'email' || field === 'phone'
+        ? given[field].map((value) => howGiven(value))
+        : columnOf(field, known.given[field])
+    )
   }
 }

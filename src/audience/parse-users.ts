@@ -3,16 +3,12 @@ import { parseJson } from './json.ts'
 import { entriesOf } from './json-array.ts'
 import type { User } from './schemas.ts'
 import { isUser, KNOWN_FIELDS, userProblem } from './user-check.ts'
-import { createColumns, type UserColumns } from './user-columns.ts'
+import { toColumns, type UserColumns } from './user-columns.ts'
 
 export interface CheckedUsers {
   readonly count: number
   /** How many users have each field that the service does not know. */
   readonly ignoredFields: Readonly<Record<string, number>>
-}
-
-export interface ParsedUsers extends CheckedUsers {
-  readonly users: UserColumns
 }
 
 export interface UsersLimits {
@@ -47,8 +43,9 @@ class IgnoredFields {
 
   #add(name: string): void {
     const before = this.#counts.get(name)
-    const hasRoom = before !== undefined || this.#counts.size < MAX_IGNORED_NAMES
-    if (hasRoom && PLAIN_NAME.test(name)) this.#counts.set(name, (before ?? 0) + 1)
+    if (before !== undefined) this.#counts.set(name, before + 1)
+    else if (this.#counts.size < MAX_IGNORED_NAMES && PLAIN_NAME.test(name))
+      this.#counts.set(name, 1)
     else this.#others += 1
   }
 
@@ -108,7 +105,7 @@ function whyNoArray(bytes: Uint8Array): UsersProblem {
   return payloadProblem('users must be an array')
 }
 
-function readUsers(
+function checkEach(
   bytes: Uint8Array,
   limits: UsersLimits,
   take: (users: readonly User[]) => void
@@ -127,12 +124,18 @@ function readUsers(
  * `maxUsers` objects whose known fields have the types of the schema. Says what is wrong first.
  */
 export function checkUsers(bytes: Uint8Array, limits: UsersLimits): CheckedUsers | UsersProblem {
-  return readUsers(bytes, limits, () => undefined)
+  return checkEach(bytes, limits, () => undefined)
 }
 
-/** Reads the users of one upload into columns; for what they have to be see `checkUsers`. */
-export function parseUsers(bytes: Uint8Array, limits: UsersLimits): ParsedUsers | UsersProblem {
-  const writer = createColumns()
-  const checked = readUsers(bytes, limits, (users) => writer.add(users))
-  return 'problem' in checked ? checked : { ...checked, users: writer.columns() }
+/**
+ * Reads the users of one upload a part after the other; for what they have to be see `checkUsers`.
+ * @param take gets up to some thousand users at a time. Where something is wrong with the upload, it
+ * may have got users before that is known.
+ */
+export function readUsers(
+  bytes: Uint8Array,
+  limits: UsersLimits,
+  take: (users: UserColumns) => void
+): CheckedUsers | UsersProblem {
+  return checkEach(bytes, limits, (users) => take(toColumns(users)))
 }

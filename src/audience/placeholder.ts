@@ -54,7 +54,9 @@ const PLACEHOLDERS_BUT_NOT_IN_NAMES: ReadonlySet<string> = new Set([
 const NO_LETTER_OR_DIGIT = /^[^\p{L}\p{N}]*$/u
 
 /** A set would have to hash each name first, which takes longer than all else about it. */
-const PLACEHOLDER = new RegExp(`^(?:${[...PLACEHOLDERS].map(RegExp.escape).join('|')})$`)
+const PLACEHOLDER = new RegExp(
+  `^(?:${[...PLACEHOLDERS].map((text) => RegExp.escape(text)).join('|')})$`
+)
 
 /** Whether a text in lower case, which has letters, stands for "nothing" in a name. */
 export function isPlaceholderWord(text: string): boolean {

@@ -52,6 +52,7 @@ const DUTCH = /^\d{4} ?[A-Z]{2}$/
 const BARE = /^[0-9A-Z]+(?:[ -][0-9A-Z]*[0-9][0-9A-Z]*)?$/i
 const DIGITS_ONLY = /^\d+$/
 const FIVE_DIGITS = /^\d{5}$/
+const ZEROS = /^0+$/
 const WITHOUT_DIGITS_FROM_A_SPACE = /[\s,]+(?=\D+$)/g
 const NOT_OF_A_CODE = /[^\p{L}\p{N}]+/gu
 
@@ -81,7 +82,8 @@ function unwrap(value: string, country: string): string {
 
 function withLostZeros(code: string, country: string): string {
   const digits = DIGITS[country] ?? 0
-  return /^[1-9]\d*$/.test(code) && code.length >= digits - 2 ? code.padStart(digits, '0') : code
+  const mayLackZeros = code.length < digits && code.length >= digits - 2
+  return mayLackZeros && /^[1-9]\d*$/.test(code) ? code.padStart(digits, '0') : code
 }
 
 /** `37221-3312`; digits lost in front are zeros (`2134` is Boston's `02134`). */
@@ -93,16 +95,22 @@ function plainZip(code: string): string {
   return zip.padStart(5, '0') + (plus4 === undefined ? '' : `-${plus4}`)
 }
 
+function plainDigits(code: string, country: string): string {
+  if (code.length < 2 || code.length > 10 || country === 'GB' || ZEROS.test(code)) return ''
+  return ZIP_CODE_COUNTRIES.has(country) ? plainZip(code) : withLostZeros(code, country)
+}
+
 /**
  * A postal code as people write it: upper case, runs of white space as one space, leading zeros
  * regained; `''` where it can be none. `country` is ISO 3166-1 alpha-2, `''` if unknown.
  */
 export function plainPostalCode(value: string, country: string): string {
   if (value.length > MAX_LENGTH) return ''
+  if (DIGITS_ONLY.test(value)) return plainDigits(value, country)
   const code = unwrap(value, country)
   if (DECIMAL_NUMBER.test(code)) return ''
-  const compact = DIGITS_ONLY.test(code) ? code : code.replace(NOT_OF_A_CODE, '')
-  if (!isUsable(compact) || /^0+$/.test(compact)) return ''
+  const compact = code.replace(NOT_OF_A_CODE, '')
+  if (!isUsable(compact) || ZEROS.test(compact)) return ''
   if (country === 'GB') return BRITISH.test(compact) ? code : ''
   return ZIP_CODE_COUNTRIES.has(country) ? plainZip(code) : withLostZeros(code, country)
 }

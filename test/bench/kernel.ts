@@ -2,7 +2,7 @@ import { Value } from 'typebox/value'
 import type { Provider } from '../../providers/provider.ts'
 import { providers } from '../../providers/registry.ts'
 import { createMembers } from '../../src/audience/members.ts'
-import { parseUsers } from '../../src/audience/parse-users.ts'
+import { readUsers } from '../../src/audience/parse-users.ts'
 import { createWorkers, type Workers } from '../../src/dispatch/workers.ts'
 import { seal } from '../../src/store/sealing.ts'
 import { benchBytes } from './data.ts'
@@ -51,10 +51,14 @@ function targetOf(name: string): Target {
 }
 
 function encode(chosen: readonly Target[]) {
-  const parsed = parseUsers(users, { maxUsers: USERS })
-  if ('problem' in parsed) throw new Error(parsed.problem)
-  const members = createMembers(parsed.users)
-  return chosen.map(({ provider, variables }) => provider.encode(members, audience, variables))
+  const toMembers = createMembers()
+  const encoders = chosen.map(({ provider, variables }) => provider.encoder(audience, variables))
+  const read = readUsers(users, { maxUsers: USERS }, (part) => {
+    const members = toMembers(part)
+    for (const encoder of encoders) encoder.add(members)
+  })
+  if ('problem' in read) throw new Error(read.problem)
+  return encoders.map((encoder) => encoder.end())
 }
 
 /** The tasks, so many of them at a time. */

@@ -3,12 +3,11 @@ import { setImmediate as turn } from 'node:timers/promises'
 import { ROOT_CONTEXT } from '@opentelemetry/api'
 import { test } from 'tap'
 import { providers } from '../../providers/registry.ts'
-import { createMembers } from '../support/members.ts'
-import { fieldReport } from '../../src/audience/report.ts'
+import { createMembers, fieldReport } from '../support/members.ts'
 import { createDestinations } from '../../src/dispatch/destination.ts'
 import { createEncodings } from '../../src/dispatch/encodings.ts'
 import type { Job } from '../../src/dispatch/job.ts'
-import { type EncodeOutcome, encodeUsers, readUsers } from '../../src/dispatch/worker.ts'
+import { acceptUsers, type EncodeOutcome, encodeUsers } from '../../src/dispatch/worker.ts'
 import { createWorkers, isOutOfMemory, isOutOfTime } from '../../src/dispatch/workers.ts'
 import { seal } from '../../src/store/sealing.ts'
 import { FRESH } from '../../src/store/store.ts'
@@ -49,9 +48,9 @@ test("one platform's fault in encoding is not the others'", async (t) => {
 })
 
 test('users are counted and sealed, and what is wrong with them is told', async (t) => {
-  const read = await readUsers({ users: bytes([{}, { a: 1 }]), maxUsers: 2, keys })
+  const read = await acceptUsers({ users: bytes([{}, { a: 1 }]), maxUsers: 2, keys })
   t.match(read, { count: 2, contentHash: /^[0-9a-f]{64}$/, ignoredFields: { a: 1 } })
-  t.same(await readUsers({ users: bytes([]), maxUsers: 2, keys }), {
+  t.same(await acceptUsers({ users: bytes([]), maxUsers: 2, keys }), {
     kind: 'empty',
     problem: 'users is empty'
   })
@@ -60,7 +59,7 @@ test('users are counted and sealed, and what is wrong with them is told', async 
 
 test('the same users have the same hash, which only who has the key can compute', async (t) => {
   const hashOf = async (users: unknown, ...ring: [Uint8Array, ...Uint8Array[]]) => {
-    const read = await readUsers({ users: bytes(users), maxUsers: 2, keys: ring })
+    const read = await acceptUsers({ users: bytes(users), maxUsers: 2, keys: ring })
     return 'contentHash' in read ? read.contentHash : undefined
   }
   const [own] = keys

@@ -5,6 +5,7 @@ import { facebook } from '../../providers/facebook/index.ts'
 import { ERRORS } from '../../providers/facebook/sandbox-errors.ts'
 import { pauseFor, readUsage } from '../../providers/facebook/usage.ts'
 import type { Sandbox } from '../../providers/sandbox.ts'
+import { encodeWhole } from '../support/encode.ts'
 import { createMembers } from '../support/members.ts'
 import { audience, failureOf, providerContext } from '../support/provider-context.ts'
 import { form, startService } from '../support/service.ts'
@@ -22,7 +23,7 @@ async function setup(t: Test, { timeoutMs = 5_000 } = {}) {
     await sandbox.close()
   })
   const members = createMembers([{ edgeTagId: 'tag-1' }])
-  const body = facebook.encode(members, audience, settings).bodies[0]!
+  const body = encodeWhole(facebook, members, audience, settings).bodies[0]!
   const upload = () => facebook.upload(body, audience, '238500001', context)
   return { sandbox, context, upload, pauses: platform.pauses }
 }

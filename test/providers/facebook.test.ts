@@ -4,6 +4,7 @@ import { facebook } from '../../providers/facebook/index.ts'
 import type { FacebookVariables } from '../../providers/facebook/variables.ts'
 import type { Audience } from '../../providers/provider.ts'
 import type { Sandbox } from '../../providers/sandbox.ts'
+import { encodeWhole } from '../support/encode.ts'
 import { createMembers } from '../support/members.ts'
 import type { User } from '../../src/audience/schemas.ts'
 import { audience, failureOf, providerContext } from '../support/provider-context.ts'
@@ -35,7 +36,12 @@ function settingsOf(more: Readonly<Record<string, unknown>> = {}): FacebookVaria
 }
 
 function encode(users: readonly User[], more: Readonly<Record<string, unknown>> = {}) {
-  const { bodies, ...rest } = facebook.encode(createMembers(users), audience, settingsOf(more))
+  const { bodies, ...rest } = encodeWhole(
+    facebook,
+    createMembers(users),
+    audience,
+    settingsOf(more)
+  )
   const payloads = bodies.map(({ payload, users: count }) => ({
     users: count,
     payload: JSON.parse(Buffer.from(payload).toString('utf8')) as { data: unknown[][] }
@@ -70,7 +76,7 @@ async function addAudience(sandbox: Sandbox, audienceToAdd: object) {
 }
 
 const bodyOf = (users: readonly User[], more = {}) =>
-  facebook.encode(createMembers(users), audience, settingsOf(more)).bodies[0]!
+  encodeWhole(facebook, createMembers(users), audience, settingsOf(more)).bodies[0]!
 
 test('a user becomes one row of hashes in the order of the schema, unknown values empty', async (t) => {
   const users = [

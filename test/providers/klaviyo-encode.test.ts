@@ -2,11 +2,13 @@ import { hash } from 'node:crypto'
 import * as fc from 'fast-check'
 import { test } from 'tap'
 import { Value } from 'typebox/value'
-import { encode, importJobBody } from '../../providers/klaviyo/encode.ts'
+import { importJobBody } from '../../providers/klaviyo/encode.ts'
 import { klaviyo } from '../../providers/klaviyo/index.ts'
 import { KlaviyoVariables, type ProfileField } from '../../providers/klaviyo/variables.ts'
 import type { EncodedBody } from '../../providers/provider.ts'
+import { encodeWhole } from '../support/encode.ts'
 import { createMembers } from '../support/members.ts'
+import { anyParts, encodeParts } from '../support/parts.ts'
 import type { User } from '../../src/audience/schemas.ts'
 import { audience } from '../support/provider-context.ts'
 
@@ -18,7 +20,7 @@ function variables(...profileFields: ProfileField[]): KlaviyoVariables {
 }
 
 function encodeUsers(users: readonly User[], ...profileFields: ProfileField[]) {
-  return encode(createMembers(users), audience, variables(...profileFields))
+  return encodeWhole(klaviyo, createMembers(users), audience, variables(...profileFields))
 }
 
 const parse = (bytes: Uint8Array): unknown => JSON.parse(new TextDecoder().decode(bytes))
@@ -380,26 +382,27 @@ test('the bytes of a profile are those of its UTF-8', async (t) => {
   }
 })
 
+const email = fc.oneof(
+  fc.constantFrom('ana@shop.example', 'ANA@shop.example', 'ben@shop.example', 'n/a'),
+  fc.string()
+)
+const phone = fc.constantFrom('+12025550123', '2025550123', '07400 123456', '+4915112345678', 'x')
+const anyUser = fc.record(
+  {
+    email,
+    phone,
+    firstName: fc.string({ unit: 'binary' }),
+    country: fc.constantFrom('US', 'GB', 'nowhere'),
+    edgeTagId: fc.constantFrom('et-1', 'et-2', ''),
+    purchase: fc.record({
+      currency: fc.constantFrom('USD', 'EUR'),
+      profit: fc.double({ noDefaultInfinity: true, noNaN: true })
+    })
+  },
+  { requiredKeys: [] }
+)
+
 test('whatever users come, every one is in a body or counted, identifiers occur once', async (t) => {
-  const email = fc.oneof(
-    fc.constantFrom('ana@shop.example', 'ANA@shop.example', 'ben@shop.example', 'n/a'),
-    fc.string()
-  )
-  const phone = fc.constantFrom('+12025550123', '2025550123', '07400 123456', '+4915112345678', 'x')
-  const anyUser = fc.record(
-    {
-      email,
-      phone,
-      firstName: fc.string({ unit: 'binary' }),
-      country: fc.constantFrom('US', 'GB', 'nowhere'),
-      edgeTagId: fc.constantFrom('et-1', 'et-2', ''),
-      purchase: fc.record({
-        currency: fc.constantFrom('USD', 'EUR'),
-        profit: fc.double({ noDefaultInfinity: true, noNaN: true })
-      })
-    },
-    { requiredKeys: [] }
-  )
   const all = ['names', 'location', 'purchase', 'edgeTagId', 'externalId'] as const
   const holdsNothing = (value: unknown): boolean =>
     value === '' ||
@@ -425,6 +428,30 @@ test('whatever users come, every one is in a body or counted, identifiers occur 
     })
   )
   t.pass()
+})
+
+test('bodies and counts are the same into whatever parts the users are divided', async (t) => {
+  const all = ['names', 'location', 'purchase', 'edgeTagId', 'externalId'] as const
+  const anyUsers = fc.array(anyUser, { maxLength: 20 })
+  fc.assert(
+    fc.property(anyUsers, fc.subarray([...all]), anyParts, (users, fields, sizes) => {
+      const encoder = klaviyo.encoder(audience, variables(...fields))
+      const encoding = encodeParts(encoder, createMembers(users), sizes)
+      return Value.Equal(encoding, encodeUsers(users, ...fields))
+    })
+  )
+  t.pass()
+})
+
+test('a later row of any part completes a person', async (t) => {
+  const users = Array.from({ length: 2_500 }, (_, i) => ({ email: `u${i}@shop.example` }))
+  const later = users.map(({ email }, i) => ({ email, lastName: `Name ${i}` }))
+  const { profiles, leftOut } = written([...users, ...later], 'names')
+  t.strictSame(
+    profiles,
+    later.map(({ email, lastName }) => ({ email, last_name: lastName }))
+  )
+  t.strictSame(leftOut, { duplicate: 2_500 })
 })
 
 test('the definition tells what the service relies on', async (t) => {

@@ -4,6 +4,7 @@ import { ProviderError } from '../../providers/errors.ts'
 import { klaviyo } from '../../providers/klaviyo/index.ts'
 import { nextCursor } from '../../providers/klaviyo/api.ts'
 import type { KlaviyoVariables } from '../../providers/klaviyo/variables.ts'
+import { encodeWhole } from '../support/encode.ts'
 import { createMembers } from '../support/members.ts'
 import type { EncodedBody } from '../../providers/provider.ts'
 import type { Fault, Sandbox, SandboxRequest } from '../../providers/sandbox.ts'
@@ -745,7 +746,7 @@ test('25,000 users arrive member by member', async (t) => {
     email: `User${i}@Shop.example`,
     firstName: `Name ${i}`
   }))
-  const { bodies } = klaviyo.encode(createMembers(users), audience, variables)
+  const { bodies } = encodeWhole(klaviyo, createMembers(users), audience, variables)
   const [id] = await createLists(context, [NAME])
   for (const body of bodies) await klaviyo.upload(body, audience, id, context)
   t.strictSame(membersOf(sandbox), [

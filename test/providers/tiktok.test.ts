@@ -7,7 +7,9 @@ import { tiktok } from '../../providers/tiktok/index.ts'
 import type { ERRORS } from '../../providers/tiktok/sandbox-errors.ts'
 import type { TikTokVariables } from '../../providers/tiktok/variables.ts'
 import { type Members } from '../../src/audience/members.ts'
+import { encodeWhole } from '../support/encode.ts'
 import { createMembers } from '../support/members.ts'
+import { anyParts, encodeParts } from '../support/parts.ts'
 import type { User } from '../../src/audience/schemas.ts'
 import { failureOf, providerContext } from '../support/provider-context.ts'
 import { form as audienceForm, startService } from '../support/service.ts'
@@ -79,7 +81,7 @@ async function start(t: Test, changes: Partial<TikTokVariables> = {}, timeoutMs 
 
 function encode(members: Members | readonly User[], changes: Partial<TikTokVariables> = {}) {
   const asMembers = 'size' in members ? members : createMembers(members)
-  return tiktok.encode(asMembers, audience, { ...settings, ...changes })
+  return encodeWhole(tiktok, asMembers, audience, { ...settings, ...changes })
 }
 
 const text = ({ payload }: EncodedBody) => new TextDecoder().decode(payload)
@@ -97,7 +99,8 @@ function columns(hashes: Partial<Record<string, readonly string[]>>): Members {
   return { ...createMembers([]), size, hash }
 }
 
-const hex = (number: number) => number.toString(16).padStart(64, '0')
+/** No hash of anything, but as different from others as hashes are. */
+const hex = (number: number) => number.toString(16).padStart(32, '0').repeat(2)
 const numbered = (size: number) => Array.from({ length: size }, (_, index) => hex(index + 1))
 
 const listAnswer = (list: readonly object[]) => ({
@@ -291,7 +294,10 @@ test('bodies end at batchSize rows and never tear a user apart', async (t) => {
   const twoForms = columns({ email: numbered(3), emailStripped: [hex(11), hex(2), hex(13)] })
   const inTwos = (batchSize: number) => {
     const { bodies } = encode(twoForms, { emailForm: 'both', batchSize })
-    return bodies.map((body) => [body.users, rows(body).map(([email]) => Number(`0x${email}`))])
+    return bodies.map((body) => [
+      body.users,
+      rows(body).map(([email]) => Number(`0x${email?.slice(32)}`))
+    ])
   }
   t.same(inTwos(5), [[3, [1, 11, 2, 3, 13]]])
   t.same(inTwos(4), [
@@ -375,6 +381,40 @@ test('whatever the users and settings, every distinct hash is sent and everybody
       }
     )
   )
+})
+
+test('bodies and counts are the same into whatever parts the users are divided', async () => {
+  const id = fc.integer({ min: 0, max: 9 }).map((n) => (n === 0 ? '' : hex(n)))
+  const column = fc.array(id, { minLength: 20, maxLength: 20 })
+  const hashes = fc.record({
+    email: column,
+    emailStripped: column,
+    phoneE164: column,
+    phoneDigits: column
+  })
+  const changes = fc.record({
+    route: fc.constantFrom('stream', 'file'),
+    emailForm: fc.constantFrom('plain', 'strip_plus_and_dots', 'both'),
+    phoneForm: fc.constantFrom('e164', 'digits', 'both'),
+    batchSize: fc.integer({ min: 1, max: 7 })
+  })
+  fc.assert(
+    fc.property(hashes, changes, anyParts, (given, changed, sizes) => {
+      const members = columns(given)
+      const encoder = tiktok.encoder(audience, { ...settings, ...changed })
+      assert.deepEqual(encodeParts(encoder, members, sizes), encode(members, changed))
+    })
+  )
+})
+
+test('users in different blocks of memory are still told apart', async (t) => {
+  const ids = [...numbered(2_500), ...numbered(2_500)]
+  const { bodies, leftOut } = encode(columns({ email: ids }), { route: 'file' })
+  t.same(
+    bodies.map(({ users }) => users),
+    [2_500]
+  )
+  t.same(leftOut, { duplicate: 2_500 })
 })
 
 const post = (path: string, sent: object) => ({ method: 'POST', path, query: {}, body: sent })

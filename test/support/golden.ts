@@ -1,8 +1,8 @@
 import { hash } from 'node:crypto'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { createMembers, type MatchForm } from '../../src/audience/members.ts'
-import { checkUsers, parseUsers } from '../../src/audience/parse-users.ts'
+import { createMembers, type MatchForm, type Members } from '../../src/audience/members.ts'
+import { checkUsers, readUsers } from '../../src/audience/parse-users.ts'
 import { type EncodeTarget, encodeUsers } from '../../src/dispatch/worker.ts'
 import { seal } from '../../src/store/sealing.ts'
 import { dirtyUsers } from './dirty-users.ts'
@@ -112,33 +112,42 @@ const keys = [new Uint8Array(32).fill(7)] as const
 const sha256 = (data: string | Uint8Array) => hash('sha256', data)
 const sha256OfAll = (values: readonly unknown[]) => sha256(JSON.stringify(values))
 
+/** Every column of a part, by its name. */
+function columnsOf(members: Members): Readonly<Record<string, readonly unknown[]>> {
+  const purchases = members.purchases().map((bought) =>
+    bought.map(({ currency, profit, total7Days }) => [
+      currency ?? '',
+      // JSON has no -0 and no Infinity.
+      String(profit ?? ''),
+      String(total7Days ?? '')
+    ])
+  )
+  return {
+    ...Object.fromEntries([
+      ...FORMS.map((form) => [`text ${form}`, members.text(form)]),
+      ...FORMS.map((form) => [`hash ${form}`, members.hash(form)]),
+      ...FIELDS.map((field) => [`given ${field}`, members.given(field)])
+    ]),
+    'phone regions': members.phoneRegions(),
+    'external ids': members.externalIds(),
+    'plain first names': members.plainNames('firstName'),
+    'plain last names': members.plainNames('lastName'),
+    countries: members.countries(),
+    'plain postal codes': members.plainPostalCodes(),
+    purchases
+  }
+}
+
 function columns(users: Uint8Array, defaultCountry: string | undefined) {
-  const parsed = parseUsers(users, { maxUsers: Number.MAX_SAFE_INTEGER })
-  if ('problem' in parsed) throw new Error(parsed.problem)
-  const members = createMembers(parsed.users, { defaultCountry })
-  const entries = [
-    ...FORMS.map((form) => [`text ${form}`, members.text(form)] as const),
-    ...FORMS.map((form) => [`hash ${form}`, members.hash(form)] as const),
-    ...FIELDS.map((field) => [`given ${field}`, members.given(field)] as const),
-    ['phone regions', members.phoneRegions()] as const,
-    ['external ids', members.externalIds()] as const,
-    ['plain first names', members.plainNames('firstName')] as const,
-    ['plain last names', members.plainNames('lastName')] as const,
-    ['countries', members.countries()] as const,
-    ['plain postal codes', members.plainPostalCodes()] as const,
-    [
-      'purchases',
-      members.purchases().map((bought) =>
-        bought.map(({ currency, profit, total7Days }) => [
-          currency ?? '',
-          // JSON has no -0 and no Infinity.
-          String(profit ?? ''),
-          String(total7Days ?? '')
-        ])
-      )
-    ] as const
-  ]
-  return Object.fromEntries(entries.map(([name, column]) => [name, sha256OfAll(column)]))
+  const toMembers = createMembers({ defaultCountry })
+  const whole = new Map<string, unknown[]>()
+  const read = readUsers(users, { maxUsers: Number.MAX_SAFE_INTEGER }, (part) => {
+    for (const [name, column] of Object.entries(columnsOf(toMembers(part)))) {
+      whole.set(name, [...(whole.get(name) ?? []), ...column])
+    }
+  })
+  if ('problem' in read) throw new Error(read.problem)
+  return Object.fromEntries([...whole].map(([name, column]) => [name, sha256OfAll(column)]))
 }
 
 function bodies(users: Uint8Array<ArrayBuffer>, defaultCountry: string | undefined) {
