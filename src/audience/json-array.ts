@@ -2,7 +2,7 @@
  * About as many bytes are read at a time: few enough that their objects are gone before the collector
  * has to move them, and that the memory for them does not grow with the document.
  */
-const PART_BYTES = 256 * 1024
+const PART_BYTES = 1024 * 1024
 
 const [QUOTE, COMMA, BACKSLASH] = [0x22, 0x2c, 0x5c]
 const [OPEN_BRACKET, CLOSE_BRACKET, OPEN_BRACE, CLOSE_BRACE] = [0x5b, 0x5d, 0x7b, 0x7d]

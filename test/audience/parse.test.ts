@@ -92,7 +92,7 @@ test('a list of any length is read like a short one', async (t) => {
     (users, space) => {
       // Repeated, so that it is read in several parts.
       const text = users.map((user) => JSON.stringify(user, undefined, space)).join(`${space},`)
-      const times = Math.ceil(600_000 / (text.length + 1))
+      const times = Math.ceil(2_500_000 / (text.length + 1))
       const list = new TextEncoder().encode(`${space}[${Array(times).fill(text).join()}]${space}`)
       const read = parseUsers(list, { maxUsers: 1e6 })
       const emails = users.map(({ email }) => email ?? '')
@@ -103,7 +103,7 @@ test('a list of any length is read like a short one', async (t) => {
       )
     }
   )
-  t.doesNotThrow(() => fc.assert(property, { numRuns: 8, seed: 4 }))
+  t.doesNotThrow(() => fc.assert(property, { numRuns: 4, seed: 4 }))
 })
 
 test('what is wrong behind a hundred thousand users is told like what is wrong at first', async (t) => {
