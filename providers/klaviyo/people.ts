@@ -1,7 +1,6 @@
 import type { Members } from '../../src/audience/members.ts'
 import type { Purchase } from '../../src/audience/schemas.ts'
-import { numberOf } from '../../src/audience/text-map.ts'
-import { PackedTexts } from './packed-texts.ts'
+import { TextMap } from '../../src/audience/text-map.ts'
 import type { ProfileField } from './variables.ts'
 
 /**
@@ -45,28 +44,28 @@ const READERS: readonly (readonly [ProfileText, (members: Members) => readonly s
  * person the first row with a value counts.
  */
 export class People {
-  readonly emails = new PackedTexts()
-  readonly phones = new PackedTexts()
+  readonly emails: string[] = []
+  readonly phones: string[] = []
   /** Those that were asked for. */
-  readonly texts: Readonly<Partial<Record<ProfileText, PackedTexts>>>
+  readonly texts: Readonly<Partial<Record<ProfileText, string[]>>>
   /** By person, those of one row; absent unless asked for. */
   readonly purchases: Map<number, readonly Purchase[]> | undefined
-  readonly #byEmail = new Owners(this.emails)
-  readonly #byPhone = new Owners(this.phones)
+  #byEmail = new TextMap()
+  #byPhone = new TextMap()
   readonly #leftOut: Tally
   readonly #notes: Tally
 
   /** @param fields what is kept beside e-mail addresses and phone numbers. */
   constructor(fields: readonly ProfileField[], leftOut: Tally, notes: Tally) {
     const texts = fields.flatMap((field) => TEXTS_OF_FIELD[field])
-    this.texts = Object.fromEntries(texts.map((text) => [text, new PackedTexts()]))
+    this.texts = Object.fromEntries(texts.map((text) => [text, []]))
     this.purchases = fields.includes('purchase') ? new Map() : undefined
     this.#leftOut = leftOut
     this.#notes = notes
   }
 
   get size(): number {
-    return this.emails.size
+    return this.emails.length
   }
 
   add(members: Members): void {
@@ -88,12 +87,13 @@ export class People {
         continue
       }
 
-      const next = this.size
+      const next = this.emails.length
       const person = email === '' ? next : this.#byEmail.getOrAdd(email, next)
       if (person !== next) leftOut.add('duplicate')
-      this.emails.offer(person, email)
+      offer(this.emails, person, email)
       const freePhone = owner === undefined ? phone : ''
-      if (this.phones.offer(person, freePhone) && freePhone !== '') {
+      offer(this.phones, person, freePhone)
+      if (freePhone !== '' && this.phones[person] === freePhone) {
         this.#byPhone.getOrAdd(freePhone, person)
       }
       joinRow(person, row)
@@ -102,6 +102,12 @@ export class People {
       if (owner !== undefined && owner !== person) notes.add('phone_repeated')
       if (isHashed(row)) notes.add('hashed_value_not_sent')
     }
+  }
+
+  /** After the last rows: lets go of what only they are looked up in. */
+  close(): void {
+    this.#byEmail = new TextMap()
+    this.#byPhone = new TextMap()
   }
 
   /** Gives a person what a row has beside its identifiers. */
@@ -113,43 +119,17 @@ export class People {
     })
     const purchases = kept && members.purchases()
     return (person, row) => {
-      for (const { column, values } of columns) column.offer(person, values[row] ?? '')
+      for (const { column, values } of columns) offer(column, person, values[row] ?? '')
       const bought = purchases?.[row]
       if (bought !== undefined && bought.length > 0 && !kept?.has(person)) kept?.set(person, bought)
     }
   }
 }
 
-/** Which person has a text, of those in a column. A `TextMap` would hold the texts themselves. */
-class Owners {
-  readonly #texts: PackedTexts
-  readonly #byNumber = new Map<number, number>()
-  /** The few whose text shares its number with another. */
-  readonly #others = new Map<string, number>()
-
-  constructor(texts: PackedTexts) {
-    this.#texts = texts
-  }
-
-  get(text: string): number | undefined {
-    return this.#known(text, this.#byNumber.get(numberOf(text)))
-  }
-
-  /** The person who has the text already, else this one, who is to get it. */
-  getOrAdd(text: string, person: number): number {
-    const number = numberOf(text)
-    const first = this.#byNumber.get(number)
-    const known = this.#known(text, first)
-    if (known !== undefined) return known
-    if (first === undefined) this.#byNumber.set(number, person)
-    else this.#others.set(text, person)
-    return person
-  }
-
-  #known(text: string, first: number | undefined): number | undefined {
-    if (first === undefined || this.#texts.at(first) === text) return first
-    return this.#others.get(text)
-  }
+/** Gives a text to a person who has none; persons get their first one in their order. */
+function offer(texts: string[], person: number, text: string): void {
+  if (person === texts.length) texts.push(text)
+  else if (texts[person] === '') texts[person] = text
 }
 
 function whyUnidentified(number: string, isHashed: boolean): string {

@@ -221,7 +221,7 @@ test('hashes given by the caller pass as they are, in lower case, in every form'
 })
 
 test('users are the same only where all their hashes are', async (t) => {
-  // The first seven digits, and more, are the same of all of them.
+  // Nearly all of the digits that are compared are the same of all of them.
   const [a, b, c] = [hex(1), hex(2), hex(3)]
   const { bodies, leftOut } = encode(
     columns({
