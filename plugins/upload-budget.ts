@@ -77,6 +77,7 @@ function createLine(roomBytes: number, maxWaitMs: number) {
 
   /** Strictly in their order: small uploads that overtake would keep a large one out for good. */
   function admit(): void {
+    if (isClosed) return
     for (const next of line) {
       if (takenBytes + next.bytes > roomBytes) return
       line.delete(next)

@@ -1,7 +1,7 @@
 import type { MatchForm } from '../../src/audience/members.ts'
+import { TextMap } from '../../src/audience/text-map.ts'
 import type { EncodedBody, Encoder } from '../provider.ts'
 import { Utf8Writer } from '../utf8-writer.ts'
-import { DistinctUsers } from './distinct-users.ts'
 import type { TikTokVariables } from './variables.ts'
 
 /**
@@ -89,7 +89,8 @@ function encoderOf(
 ): Encoder {
   const emailForms = EMAIL_FORMS[emailForm]
   const phoneForms = PHONE_FORMS[phoneForm]
-  const known = new DistinctUsers(emailForms.length + phoneForms.length)
+  const known = new TextMap()
+  let users = 0
   let unusable = 0
   let duplicates = 0
   return {
@@ -98,9 +99,15 @@ function encoderOf(
       const phones = phoneForms.map((form) => members.hash(form))
       const ids = [...emails, ...phones]
       for (let row = 0; row < members.size; row += 1) {
-        if (!hasId(ids, row)) unusable += 1
-        else if (known.add(ids, row)) write(emails, phones, row)
-        else duplicates += 1
+        const text = idsOf(ids, row)
+        if (text === NO_IDS) {
+          unusable += 1
+        } else if (known.getOrAdd(text, users) === users) {
+          users += 1
+          write(emails, phones, row)
+        } else {
+          duplicates += 1
+        }
       }
     },
     end: () => ({
@@ -114,9 +121,18 @@ function encoderOf(
   }
 }
 
-function hasId(ids: Forms, row: number): boolean {
-  for (const column of ids) if (column[row] !== '') return true
-  return false
+const NO_IDS = ''
+
+/** All hashes of a user as one text. */
+function idsOf(columns: Forms, row: number): string {
+  let ids = ''
+  let commas = ''
+  for (const column of columns) {
+    const id = column[row] ?? ''
+    if (id !== '') ids += commas + id
+    commas += ','
+  }
+  return ids
 }
 
 /** A user's hash in one form; `''` where there is none or it is that of the form before. */

@@ -91,9 +91,13 @@ function isDomain(domain: string): boolean {
   )
 }
 
-/** In ASCII, so that characters are bytes. */
+/** In ASCII, so that characters are bytes. The pattern would take too much memory for a huge text. */
+function isPlain(value: string): boolean {
+  return value.length <= MAX_LENGTH && PLAIN_ADDRESS.test(value)
+}
+
 function normalizePlainAddress(value: string): string {
-  if (value.length > MAX_LENGTH || value.indexOf('@') > MAX_LOCAL_LENGTH) return ''
+  if (value.indexOf('@') > MAX_LOCAL_LENGTH) return ''
   const address = value.toLowerCase()
   return isPlaceholderAddress(address) ? '' : address
 }
@@ -116,9 +120,9 @@ function isAddress(address: string): boolean {
  * parameters": trim and lower case, nothing else.)
  */
 export function normalizeEmail(value: string): string {
-  if (PLAIN_ADDRESS.test(value)) return normalizePlainAddress(value)
+  if (isPlain(value)) return normalizePlainAddress(value)
   const text = clean(value)
-  if (PLAIN_ADDRESS.test(text)) return normalizePlainAddress(text)
+  if (isPlain(text)) return normalizePlainAddress(text)
   const address = lower(text)
   return isAddress(address) ? address : ''
 }

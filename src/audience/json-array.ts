@@ -35,11 +35,15 @@ function openingOf(bytes: Buffer, from: number): Buffer | undefined {
   return bytes.subarray(brace, afterString(bytes, quote, bytes.length) + 1)
 }
 
-/** The comma before what looks like the beginning of an entry; it may stand in a text. */
-function likelyComma(bytes: Buffer, opening: Buffer, target: number, end: number): number {
-  const begin = bytes.indexOf(opening, target)
-  const comma = beforeWhiteSpace(bytes, begin - 1)
-  return begin > 0 && begin < end && bytes[comma] === COMMA ? comma : end
+/**
+ * The comma before what looks like the beginning of an entry; it may stand in a text or in an entry.
+ * `undefined` where there is none near: who looks on and on takes as long as there are bytes.
+ */
+function likelyComma(bytes: Buffer, opening: Buffer, target: number): number | undefined {
+  const found = bytes.subarray(target, target + PART_BYTES).indexOf(opening)
+  if (found < 0) return undefined
+  const comma = beforeWhiteSpace(bytes, target + found - 1)
+  return bytes[comma] === COMMA ? comma : undefined
 }
 
 function afterString(bytes: Buffer, quote: number, end: number): number {
@@ -88,19 +92,21 @@ export function* entriesOf(array: Uint8Array): Generator<readonly unknown[], voi
   if (open >= end || bytes[open] !== OPEN_BRACKET || bytes[end] !== CLOSE_BRACKET) {
     throw new SyntaxError('not an array')
   }
+  const opening = openingOf(bytes, open + 1)
   let from = open + 1
   let to = 0
-  const opening = openingOf(bytes, from)
   while (to < end) {
     const target = from + PART_BYTES
-    to = opening === undefined ? end : likelyComma(bytes, opening, target, end)
-    let entries = opening && tryEntries(bytes, from, to)
-    if (entries === undefined) {
+    const likely = target < end ? opening && likelyComma(bytes, opening, target) : end
+    let entries = likely && tryEntries(bytes, from, likely)
+    to = likely ?? end
+    if (!entries) {
       to = certainComma(bytes, from, target, end)
       entries = parseEntries(bytes, from, to)
     }
-    // `[1,]`
-    if (entries.length === 0 && from > open + 1) throw new SyntaxError('no entry after a comma')
+    // `[1,]`, `[,1]`
+    const isCut = from > open + 1 || to < end
+    if (entries.length === 0 && isCut) throw new SyntaxError('no entry beside a comma')
     yield entries
     from = to + 1
   }

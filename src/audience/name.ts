@@ -10,6 +10,7 @@ const LETTER = /\p{L}/u
  */
 const PLAIN_NAME = /^[A-Za-zÀ-ÖØ-öø-įı-ɏ]+(?:[ '.-][A-Za-zÀ-ÖØ-öø-įı-ɏ]+)*$/
 const MARKS = /[ '.-]/g
+const MAX_PLAIN_LENGTH = 200
 
 /**
  * A first or last name as people write it: trimmed, NFC, runs of white space as one space, case
@@ -26,10 +27,15 @@ export function plainName(value: string): string {
  * capi-param-builder.)
  */
 export function normalizeName(value: string): string {
-  if (PLAIN_NAME.test(value)) return normalizePlainName(value)
+  if (isPlain(value)) return normalizePlainName(value)
   const text = clean(value)
-  if (PLAIN_NAME.test(text)) return normalizePlainName(text)
+  if (isPlain(text)) return normalizePlainName(text)
   return lower(plainName(text)).replace(NOT_OF_A_NAME, '')
+}
+
+/** The pattern would take too much memory for a huge text. */
+function isPlain(value: string): boolean {
+  return value.length <= MAX_PLAIN_LENGTH && PLAIN_NAME.test(value)
 }
 
 function normalizePlainName(value: string): string {

@@ -389,3 +389,27 @@ test("complaint: national numbers become international with the user's own count
   ])
   t.same(members.text('phoneE164'), ['+33612345678', '+442079460958', '+16169547888'])
 })
+
+test('a value of any size takes no other user along', async (t) => {
+  const huge = 'a.'.repeat(4_000_000)
+  const members = createMembers([
+    { email: `${huge}a@example.com`, firstName: huge, lastName: `${huge}b`, postalCode: huge },
+    { email: 'jane@example.com', phone: huge, edgeTagId: huge, country: huge }
+  ])
+  t.same(members.text('email'), ['', 'jane@example.com'])
+  t.same(
+    members.text('firstName').map((name) => name.length),
+    [4_000_000, 0]
+  )
+  t.same(
+    members.text('lastName').map((name) => name.length),
+    [4_000_001, 0]
+  )
+  t.same(members.text('postalCode'), ['', ''])
+  t.same(members.text('phoneE164'), ['', ''])
+  t.same(members.text('country'), ['', ''])
+  t.same(
+    members.externalIds().map((id) => id.length),
+    [0, huge.length]
+  )
+})

@@ -1,6 +1,7 @@
 import * as fc from 'fast-check'
 import { test } from 'tap'
 import { parseBatch } from '../../src/audience/parse-batch.ts'
+import { readUsers } from '../../src/audience/parse-users.ts'
 import { parseUsers } from '../support/members.ts'
 
 const LIMITS = { maxUsers: 4 }
@@ -106,6 +107,25 @@ test('a list of any length is read like a short one', async (t) => {
   t.doesNotThrow(() => fc.assert(property, { numRuns: 4, seed: 4 }))
 })
 
+test('a long list is read in parts, however its entries begin', async (t) => {
+  const plain = Array(90_000).fill('{"email":"jane@example.com","country":"US"}').join()
+  const lists: [what: string, users: string][] = [
+    ['all alike', plain],
+    ['the first has another name first', `{"edgeTagId":"x"},${plain}`],
+    ['the first is written in another way', `{ "email":"x"},${plain}`],
+    ['the first is empty', `{},${plain}`],
+    ['entries within', plain.replaceAll('"US"', '"US","note":[0,{"email":"x"},{"email":"y"}]')],
+    ['texts that look like entries', plain.replaceAll('"US"', '"},{\\"email\\":"')]
+  ]
+  for (const [what, users] of lists) {
+    const sizes: number[] = []
+    const bytes = new TextEncoder().encode(`[${users}]`)
+    const read = readUsers(bytes, { maxUsers: 1e6 }, ({ size }) => sizes.push(size))
+    t.match(read, { count: what.startsWith('the') ? 90_001 : 90_000 }, what)
+    t.ok(sizes.length > 2, `${what}: ${sizes.length} parts`)
+  }
+})
+
 test('what is wrong behind a hundred thousand users is told like what is wrong at first', async (t) => {
   const many = Array(100_000).fill('{"email":"jane@example.com"}').join()
   const limits = { maxUsers: 1e6 }
@@ -119,6 +139,8 @@ test('what is wrong behind a hundred thousand users is told like what is wrong a
     ['],[]', 'users is not valid JSON'],
     [',{}],{"a":[{}]', 'users is not valid JSON']
   ]
+  const blank = new TextEncoder().encode(`[${' '.repeat(2_500_000)},{}]`)
+  t.match(parseUsers(blank, limits), { kind: 'payload', problem: /^users is not valid JSON/ })
   for (const [ending, problem] of cases) {
     const refused = parseUsers(new TextEncoder().encode(`[${many}${ending}`), limits)
     t.match(refused, { kind: 'payload', problem: new RegExp(`^${RegExp.escape(problem)}`) }, ending)
