@@ -1,3 +1,5 @@
+import { setPriority } from 'node:os'
+import { isMainThread } from 'node:worker_threads'
 import type { Audience, Encoder, Encoding } from '../../providers/provider.ts'
 import { providers } from '../../providers/registry.ts'
 import { createMembers, type Members } from '../audience/members.ts'
@@ -7,6 +9,10 @@ import { type KeyRing, keyedHash, open, SealError, sealMeanwhile } from '../stor
 import { moving } from './moving.ts'
 
 /** What runs in worker threads: everything that takes time in proportion to the number of users. */
+
+/** The least: who waits for an answer waits for the main thread. On Linux it is the thread's own. */
+const PRIORITY = 19
+if (!isMainThread && process.platform === 'linux') setPriority(PRIORITY)
 
 export interface ReadTask {
   /** The users as sent; the thread gets their buffer. */
