@@ -10,8 +10,11 @@ import { moving } from './moving.ts'
 
 /** What runs in worker threads: everything that takes time in proportion to the number of users. */
 
-/** The least: who waits for an answer waits for the main thread. On Linux it is the thread's own. */
-const PRIORITY = 19
+/**
+ * Below the main thread, for which whoever wants an answer waits; not so low that other programs on the
+ * machine keep uploads from being taken. On Linux it is the thread's own.
+ */
+const PRIORITY = 10
 if (!isMainThread && process.platform === 'linux') setPriority(PRIORITY)
 
 export interface ReadTask {

@@ -162,9 +162,12 @@ async function crashAndRecover(t: Test, { env, instances }: Scenario): Promise<v
   })
   t.same(lies(stream.all, sandboxes), [], `seed ${seed}`)
 
+  const place = { sequence: 1, totalBatches: 1 }
+  const invalid = newBatch({ ...place, name: 'Alpha', sessionId: 1, isInvalid: true })
+  t.equal(await send(url, invalid), 400)
   const refused = stream.all.filter(({ answers }) => answers.includes(400))
   t.ok(
-    refused.length > 0 && refused.every(({ isInvalid }) => isInvalid),
+    refused.every(({ isInvalid }) => isInvalid),
     'only invalid ones are refused'
   )
   t.ok(
