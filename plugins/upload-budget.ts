@@ -11,7 +11,8 @@ export interface UploadBudget {
   /**
    * Sets bytes aside, as soon as there is room. Until then nothing of the request should be read, so
    * that its caller waits too.
-   * @param signal ends the wait of a caller that hung up.
+   * @param signal ends the wait of a caller that hung up; one that has sent a lot already is noticed
+   * only when its turn comes or its time is over, since nothing is read meanwhile.
    * @throws OverloadedError when that takes too long or too many wait, ClosingError
    */
   reserve(bytes: number, signal: AbortSignal): Promise<Room>
