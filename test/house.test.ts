@@ -97,7 +97,6 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
         'providers/provider.ts',
         'providers/errors.ts',
         'providers/http-client.ts',
-        'providers/json-text.ts',
         'providers/sandbox.ts',
         'providers/utf8-writer.ts'
       ]

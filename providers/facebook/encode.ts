@@ -1,7 +1,6 @@
 import type { Members } from '../../src/audience/members.ts'
 import { purchaseValue } from '../../src/audience/purchase.ts'
 import type { Audience, EncodedBody, Encoder } from '../provider.ts'
-import { jsonText } from '../json-text.ts'
 import { Utf8Writer } from '../utf8-writer.ts'
 import type { FacebookVariables } from './variables.ts'
 
@@ -94,6 +93,14 @@ function isUsable(
     PHONE[row] !== '' ||
     (FN[row] !== '' && LN[row] !== '' && (ZIP[row] !== '' || COUNTRY[row] !== ''))
   )
+}
+
+/** Printable ASCII without quotation mark and backslash. */
+const NEEDS_NO_ESCAPE = /^[ !#-[\]-~]*$/
+
+/** A text as JSON: what `JSON.stringify` makes of it, in less time where nothing has to be escaped. */
+function jsonText(text: string): string {
+  return NEEDS_NO_ESCAPE.test(text) ? `"${text}"` : JSON.stringify(text)
 }
 
 /** Keys and cells, in the form of Meta's "Data Processing Options for US Users", customer lists. */

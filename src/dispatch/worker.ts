@@ -137,25 +137,23 @@ function guarded({ provider, variables, audience }: EncodeTarget, keys: KeyRing)
   let encoder: Encoder | undefined
   let fault: EncodingFault | undefined
 
-  function guard(work: (encoder: Encoder) => void): void {
-    if (fault !== undefined) return
+  function guard<T>(work: (encoder: Encoder) => T): T | EncodingFault {
+    if (fault !== undefined) return fault
     try {
-      work((encoder ??= encoderOf(provider, audience, variables)))
+      return work((encoder ??= encoderOf(provider, audience, variables)))
     } catch (error) {
       fault = { stack: (error instanceof Error && error.stack) || String(error) }
+      return fault
     }
   }
 
   return {
-    add: (members: Members): void => guard((own) => own.add(members)),
-    end(): Encoded | EncodingFault {
-      let encoded: Encoded | undefined
+    add: (members: Members) => void guard((own) => own.add(members)),
+    end: (): Encoded | EncodingFault =>
       guard((own) => {
         const encoding = own.end()
-        encoded = { ...encoding, hash: hashOf(encoding, keys) }
+        return { ...encoding, hash: hashOf(encoding, keys) }
       })
-      return fault ?? encoded ?? { stack: 'no encoding' }
-    }
   }
 }
 

@@ -8,7 +8,12 @@ import { createDestinations } from '../../src/dispatch/destination.ts'
 import { createEncodings } from '../../src/dispatch/encodings.ts'
 import type { Job } from '../../src/dispatch/job.ts'
 import { acceptUsers, type EncodeOutcome, encodeUsers } from '../../src/dispatch/worker.ts'
-import { createWorkers, isOutOfMemory, isOutOfTime } from '../../src/dispatch/workers.ts'
+import {
+  createWorkers,
+  isOutOfMemory,
+  isOutOfTime,
+  type Workers
+} from '../../src/dispatch/workers.ts'
 import { seal } from '../../src/store/sealing.ts'
 import { FRESH } from '../../src/store/store.ts'
 import { EU, T0, upload as newUpload } from '../store/contract.ts'
@@ -143,27 +148,37 @@ test('what ends a thread takes no other platform of its upload along', async (t)
   t.same(encoded.slice(2), [['klaviyo'], ['klaviyo'], ['klaviyo']])
 })
 
-test('what may have ended the process is prepared while nothing else is', async (t) => {
-  const running = new Map<string, (outcome: EncodeOutcome) => void>()
-  const encodings = createEncodings({
+/** Encodings of uploads that are nowhere but here, made by this function. */
+function encodingsBy(
+  threads: number,
+  encode: Workers['encode'],
+  options: { readonly roomBytes?: number } = {}
+) {
+  return createEncodings({
     store: {
       sealedUsers: () => Promise.resolve(new Uint8Array()),
       startable: () => Promise.resolve([]),
       setReport: () => Promise.resolve()
     },
     workers: {
-      threads: 4,
+      threads,
       ready: () => Promise.resolve(),
       read: () => Promise.reject(new Error('nothing to read')),
-      encode({ contentHash }) {
-        const { promise, resolve } = Promise.withResolvers<EncodeOutcome>()
-        running.set(contentHash, resolve)
-        return promise
-      },
+      encode,
       close: () => Promise.resolve()
     },
     keys,
-    withDestinations: () => []
+    withDestinations: () => [],
+    ...options
+  })
+}
+
+test('what may have ended the process is prepared while nothing else is', async (t) => {
+  const running = new Map<string, (outcome: EncodeOutcome) => void>()
+  const encodings = encodingsBy(4, ({ contentHash }) => {
+    const { promise, resolve } = Promise.withResolvers<EncodeOutcome>()
+    running.set(contentHash, resolve)
+    return promise
   })
   const prepare = (name: string, preparingIn?: string) =>
     encodings.of(jobOf(name, preparingIn), {
@@ -194,27 +209,12 @@ test('what may have ended the process is prepared while nothing else is', async 
 /** Encodings whose bodies take 100 bytes each, in room for 300. */
 function smallRoom() {
   const made: string[] = []
-  const encodings = createEncodings({
-    store: {
-      sealedUsers: () => Promise.resolve(new Uint8Array()),
-      startable: () => Promise.resolve([]),
-      setReport: () => Promise.resolve()
-    },
-    workers: {
-      threads: 2,
-      ready: () => Promise.resolve(),
-      read: () => Promise.reject(new Error('nothing to read')),
-      async encode({ contentHash }) {
-        made.push(contentHash)
-        const bodies = [{ payload: new Uint8Array(100), users: 1 }]
-        return { encodings: [{ ...ENCODED, bodies }], report: fieldReport(createMembers([])) }
-      },
-      close: () => Promise.resolve()
-    },
-    keys,
-    withDestinations: () => [],
-    roomBytes: 300
-  })
+  const encode: Workers['encode'] = async ({ contentHash }) => {
+    made.push(contentHash)
+    const bodies = [{ payload: new Uint8Array(100), users: 1 }]
+    return { encodings: [{ ...ENCODED, bodies }], report: fieldReport(createMembers([])) }
+  }
+  const encodings = encodingsBy(2, encode, { roomBytes: 300 })
   const prepare = (name: string, account: string, signal = new AbortController().signal) =>
     encodings.of(jobOf(name, undefined, account), { begin: () => Promise.resolve(), signal })
   return { encodings, prepare, made }
