@@ -34,6 +34,8 @@ export interface Audience {
   /** The segment's name as the platform stores it. */
   readonly segmentName: string
   readonly type: AudienceType
+  /** Whether its users are to be added to the segment or taken out of it. */
+  readonly mode: 'add' | 'remove'
   readonly sessionId: number
   readonly sequence: number
   readonly totalBatches: number
@@ -74,6 +76,22 @@ export interface UploadResult {
   readonly warnings?: readonly string[]
 }
 
+/** How a platform says that a segment stands. */
+export interface SegmentStatus {
+  /**
+   * `processing`: it is being matched. `ready`: it can be used. `too_small`: fewer people were matched
+   * than the platform asks for. `suspended`: the platform took it out of use; `message` says why.
+   */
+  readonly state: 'processing' | 'ready' | 'too_small' | 'suspended'
+  /** People that the platform says it matched, a lower bound where it gives a range; never estimated. */
+  readonly matched?: number
+  /** What the platform says about it, cleaned. */
+  readonly message?: string
+}
+
+/** Identifiers that some callers have only as their SHA-256. */
+export type HashedIdentifier = 'email' | 'phone'
+
 export interface CheckProblem {
   readonly code: string
   /** What is wrong and what to do about it. */
@@ -97,6 +115,11 @@ export interface ProviderContext<Variables = Static<TObject>> {
   pauseAccount(forMs: number): void
   /** Notes kept per account and segment between deliveries; must survive `JSON.stringify`. */
   readonly notes: SegmentNotes
+  /**
+   * The same in all attempts of one delivery, another one once it is started anew: what a platform
+   * that knows keys for idempotency can derive them from. `''` outside of deliveries.
+   */
+  readonly runId: string
   /** Rejects when the delivery is aborted. */
   sleep(forMs: number): Promise<void>
   /** Milliseconds since 1970. */
@@ -123,6 +146,11 @@ export interface Provider<S extends TObject = TObject> {
   /** Origin used unless the tag sets `baseUrl`. */
   readonly origin: string
   readonly identifiers: readonly Identifier[]
+  /**
+   * Identifiers that it can match where only their SHA-256 is known: of the trimmed lower-case address,
+   * of the number in E.164 with its `+`. May depend on the tag's settings.
+   */
+  hashedIdentifiers(variables: Static<S>): readonly HashedIdentifier[]
   /** May depend on the tag's settings. */
   limits(variables: Static<S>): ProviderLimits
   /** Fewest matched people with which the platform lets an audience be used. */
@@ -160,6 +188,20 @@ export interface Provider<S extends TObject = TObject> {
     segmentId: string | undefined,
     context: ProviderContext<Static<S>>
   ): Promise<UploadResult>
+  /**
+   * Takes the users of a body out of the segment; those who are not in it change nothing. The body is
+   * what `encoder` made for an audience of the mode `remove`.
+   */
+  remove(
+    body: EncodedBody,
+    audience: Audience,
+    segmentId: string,
+    context: ProviderContext<Static<S>>
+  ): Promise<UploadResult>
+  /** Deletes the segment itself. One that is gone already counts as deleted. */
+  deleteSegment(segmentId: string, context: ProviderContext<Static<S>>): Promise<void>
+  /** @throws ProviderError `not_found` where the platform does not know the segment any more. */
+  status(segmentId: string, context: ProviderContext<Static<S>>): Promise<SegmentStatus>
   /** Follows a ticket: `undefined` while the platform is still at work. */
   confirm?(
     ticket: string,

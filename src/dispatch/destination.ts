@@ -72,6 +72,8 @@ export interface ContextOptions {
   /** Calls become children of its span. */
   readonly parent: Context
   readonly notes: SegmentNotes
+  /** See `ProviderContext`. */
+  readonly runId: string
   /** No further call of this account starts within this time, in milliseconds. */
   readonly pause: (forMs: number) => void
   /** Of the calls that wait for their turn in the account, those with a higher one go first. */
@@ -81,7 +83,7 @@ export interface ContextOptions {
 /** What a provider's functions work with: calls within the account's limits, traced. */
 export function providerContext(
   destination: Destination,
-  { tracer, clock, signal, stop, parent, notes, pause, priority = 0 }: ContextOptions
+  { tracer, clock, signal, stop, parent, notes, runId, pause, priority = 0 }: ContextOptions
 ): ProviderContext {
   const { provider, tag, account, client, variables } = destination
   const waiting = AbortSignal.any([signal, stop])
@@ -114,6 +116,7 @@ export function providerContext(
     variables,
     signal,
     notes,
+    runId,
     send,
     pauseAccount: pause,
     sleep: (forMs) => clock.sleep(forMs, waiting),

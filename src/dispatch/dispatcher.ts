@@ -209,6 +209,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
       stop: inTime,
       parent: ROOT_CONTEXT,
       notes: NO_NOTES,
+      runId: '',
       pause: (forMs) => destination.account.pause(forMs)
     })
     try {

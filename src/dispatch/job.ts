@@ -30,7 +30,9 @@ export interface Job extends WithDestination {
 
 export function toAudience(upload: Upload, { segmentName }: Delivery): Audience {
   const { type, sessionId, sequence, totalBatches, totalUsers } = upload
-  return { segmentName, type, sessionId, sequence, totalBatches, totalUsers }
+  // What deletes a segment has no users to which a mode could apply.
+  const mode = upload.mode === 'remove' ? 'remove' : 'add'
+  return { segmentName, type, mode, sessionId, sequence, totalBatches, totalUsers }
 }
 
 /** The delivery after its platform took one more body with this many users. */

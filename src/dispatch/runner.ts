@@ -113,7 +113,7 @@ export function createRunner(options: RunnerOptions): Runner {
   }
 
   function contextOf(
-    { destination }: Job,
+    { destination, delivery }: Job,
     { notes }: KnownSegment,
     { parent, signal, priority }: { parent: Context; signal: AbortSignal; priority?: number }
   ): ProviderContext {
@@ -124,6 +124,7 @@ export function createRunner(options: RunnerOptions): Runner {
       signal,
       stop,
       notes,
+      runId: `${delivery.id} ${delivery.queuedAt}`,
       pause: (forMs) => void gate.pause(destination, forMs).catch(() => undefined),
       ...(priority !== undefined && { priority })
     })

@@ -44,6 +44,9 @@ const routes: FastifyPluginAsyncTypebox<{ config: Config }> = async (app, { conf
     })
     const accepted = await store.accept(
       {
+        mode: 'add',
+        managed: undefined,
+        phoneHashes: undefined,
         owner: request.keyName,
         sessionId: batch.sessionId,
         sequence: batch.sequence,

@@ -1,5 +1,7 @@
+import { randomInt } from 'node:crypto'
 import type { AudienceType } from '../audience/schemas.ts'
 import type { FieldReport } from '../audience/report.ts'
+import type { LedgerKey, LedgerStore } from './ledger.ts'
 import type { Turn } from './queue.ts'
 
 export const DELIVERY_STATES = [
@@ -22,9 +24,15 @@ export interface LastError {
   readonly message: string
 }
 
+/** What an upload does with its users; `delete` has none and deletes the whole segment. */
+export type UploadMode = 'add' | 'remove' | 'delete'
+
 /** One accepted batch. */
 export interface Upload {
   readonly id: string
+  readonly mode: UploadMode
+  /** The audience of the ledger that it changes; `undefined` where it did not come by AdCP. */
+  readonly managed: LedgerKey | undefined
   /** Name of the API key that sent it. */
   readonly owner: string
   readonly sessionId: number
@@ -40,6 +48,11 @@ export interface Upload {
   /** Names of user fields that the service does not know, with how many users had them. */
   readonly ignoredFields: Readonly<Record<string, number>>
   readonly defaultCountry: string | undefined
+  /**
+   * `e164`: phone numbers came as the SHA-256 of E.164 with its `+`, so that no other form can be had
+   * of them. `undefined`: nobody knows of which form hashes are.
+   */
+  readonly phoneHashes: 'e164' | undefined
   /** Keyed hash of the users as sent. */
   readonly contentHash: string
   /** The trace that its deliveries belong to, as a `traceparent` header. */
@@ -157,6 +170,14 @@ export interface Accepted {
   readonly turns: readonly Turn[]
 }
 
+/** A delivery whose turn it is. */
+export interface Work {
+  readonly delivery: Delivery
+  readonly upload: Upload
+  /** A later delivery deletes the whole segment. */
+  readonly isCancelled: boolean
+}
+
 export interface Session {
   /** In the order of acceptance. */
   readonly uploads: readonly Upload[]
@@ -225,12 +246,31 @@ export interface Restarted {
 /** What is known of one segment of one account. */
 export interface Segment {
   readonly id: string | undefined
-  /** When this service created it; `undefined` where it was found. */
+  /**
+   * When this service created it, or was about to by its first upload; `undefined` where it was found.
+   * Only what the service created does it delete.
+   */
   readonly createdAt: number | undefined
   /** Since when its platform was asked to create it, until that was answered. */
   readonly creatingSince: number | undefined
   /** The provider's own notes: anything that survives `JSON.stringify`. */
   readonly notes: unknown
+}
+
+export interface ListedSegment extends Segment, Omit<Target, 'tag'> {
+  /** Tells segments apart that have one name at the platform, see `Provider.segmentKind`. */
+  readonly kind: string
+  /** The audience of the ledger that it belongs to. */
+  readonly managed: LedgerKey | undefined
+}
+
+export interface SegmentsQuery {
+  readonly provider?: string | undefined
+  readonly accountId?: string | undefined
+  /** As the platform stores it. */
+  readonly segmentName?: string | undefined
+  readonly cursor?: string | undefined
+  readonly limit: number
 }
 
 /**
@@ -299,18 +339,23 @@ export class StaleError extends Error {
  * resolves, its effect survives a crash.
  * @throws StoreError from every function.
  */
-export interface Store {
+export interface Store extends LedgerStore {
   /**
    * Accepts an upload, its sealed users and one delivery per target. The same upload again (owner,
    * session, sequence, segment, type, default country and content; remembered for `dedupMs` after
    * it settled) only adds targets that it has not had yet and starts failed deliveries anew.
-   * @param sealedUsers the store's from now on: the caller must not use them any more.
+   * @param sealedUsers the store's from now on: the caller must not use them any more. `undefined`
+   * in the mode `delete`.
    */
-  accept(upload: NewUpload, sealedUsers: Uint8Array, targets: readonly Target[]): Promise<Accepted>
+  accept(
+    upload: NewUpload,
+    sealedUsers: Uint8Array | undefined,
+    targets: readonly Target[]
+  ): Promise<Accepted>
   /** Turns of all deliveries that have not settled, in the order of their positions. */
   turns(): Promise<readonly Turn[]>
-  /** Whose turn it is, with its upload; `undefined` where there is nothing to do any more. */
-  work(turn: Turn): Promise<{ delivery: Delivery; upload: Upload } | undefined>
+  /** Whose turn it is; `undefined` where there is nothing to do any more. */
+  work(turn: Turn): Promise<Work | undefined>
   /** Deliveries of an upload that were never tried and are the first of their segments. */
   startable(uploadId: string): Promise<readonly Delivery[]>
   sealedUsers(uploadId: string): Promise<Uint8Array | undefined>
@@ -363,6 +408,11 @@ export interface Store {
     now: number
   ): Promise<Restarted | undefined>
 
+  /**
+   * Segments that have or had an id, by their keys.
+   * @throws CursorError
+   */
+  segments(query: SegmentsQuery): Promise<Page<ListedSegment>>
   segment(key: string): Promise<Segment | undefined>
   changeSegment(key: string, change: Partial<Segment>, now: number): Promise<void>
 
@@ -430,6 +480,22 @@ export function accountKey({
 /** Names one tag of an account: what its own credentials may and may not. */
 export function tagKey(target: Pick<Target, 'provider' | 'accountId' | 'tag'>): string {
   return `${accountKey(target)} ${target.tag}`
+}
+
+/**
+ * A session of the service's own, for what is not uploaded by sessions: far above the numbers that
+ * callers make of times.
+ */
+export function newSessionId(): number {
+  return 2 ** 52 + randomInt(2 ** 48 - 1)
+}
+
+/** Names one segment and what the service knows of it. */
+export function segmentKey(
+  target: Pick<Target, 'provider' | 'accountId' | 'segmentName'>,
+  kind: string
+): string {
+  return `${segmentLock(target)}${kind}`
 }
 
 /** Names one segment of one account: what is written to it goes one after the other. */

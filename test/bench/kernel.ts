@@ -27,6 +27,7 @@ const users = benchBytes(USERS)
 const audience = {
   segmentName: 'benchmark',
   type: 'custom',
+  mode: 'add',
   sessionId: 1,
   sequence: 1,
   totalBatches: 1,

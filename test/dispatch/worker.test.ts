@@ -25,6 +25,7 @@ const keys = [new Uint8Array(32).fill(7)] as const
 const audience = {
   segmentName: 'blotout_VIP',
   type: 'custom',
+  mode: 'add',
   sessionId: 1,
   sequence: 1,
   totalBatches: 1,

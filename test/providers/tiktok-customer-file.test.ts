@@ -34,6 +34,7 @@ const settings: TikTokVariables = {
 const audience: Audience = {
   segmentName: 'blotout_VIP',
   type: 'custom',
+  mode: 'add',
   sessionId: 1708531200,
   sequence: 1,
   totalBatches: 1,

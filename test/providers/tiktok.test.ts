@@ -41,6 +41,7 @@ const settings: TikTokVariables = {
 const audience: Audience = {
   segmentName: 'blotout_High_Value_Customers',
   type: 'custom',
+  mode: 'add',
   sessionId: 1708531200,
   sequence: 1,
   totalBatches: 1,

@@ -177,6 +177,9 @@ const UPLOAD: NewUpload = {
   ignoredFields: {},
   defaultCountry: undefined,
   contentHash: 'hash',
+  mode: 'add',
+  managed: undefined,
+  phoneHashes: undefined,
   traceparent: undefined,
   acceptedAt: Date.now()
 }

@@ -55,6 +55,9 @@ export function upload(changes: Partial<NewUpload> = {}): NewUpload {
     ignoredFields: {},
     defaultCountry: undefined,
     contentHash: `content ${sequence}`,
+    mode: 'add',
+    managed: undefined,
+    phoneHashes: undefined,
     traceparent: undefined,
     acceptedAt: T0,
     ...changes

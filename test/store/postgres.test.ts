@@ -82,6 +82,9 @@ function upload(sequence: number, change: Partial<NewUpload> = {}): NewUpload {
     ignoredFields: {},
     defaultCountry: undefined,
     contentHash: String(sequence),
+    mode: 'add',
+    managed: undefined,
+    phoneHashes: undefined,
     traceparent: undefined,
     acceptedAt: Date.now(),
     ...change

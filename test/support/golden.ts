@@ -102,6 +102,7 @@ const TARGETS: Readonly<Record<string, Pick<EncodeTarget, 'provider' | 'variable
 const audience = {
   segmentName: 'blotout_golden',
   type: 'custom',
+  mode: 'add',
   sessionId: 1,
   sequence: 1,
   totalBatches: 1,

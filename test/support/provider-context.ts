@@ -7,6 +7,7 @@ import type { Sandbox } from '../../providers/sandbox.ts'
 export const audience: Audience = {
   segmentName: 'blotout_VIP',
   type: 'custom',
+  mode: 'add',
   sessionId: 1708531200,
   sequence: 1,
   totalBatches: 1,
@@ -65,6 +66,7 @@ export function providerContext<V>(
         sleeps.push(forMs)
         return Promise.resolve()
       },
+      runId: 'run 1',
       now: () => Date.now()
     }
   }
