@@ -64,7 +64,11 @@ export interface MemberUpload {
 }
 
 /** What a call does with one audience. */
-export type AudienceChange = { readonly audienceId: string } & (
+export type AudienceChange = {
+  readonly audienceId: string
+  /** The seller's own, kept with the outcome: `undefined` or anything that survives `JSON.stringify`. */
+  readonly note: unknown
+} & (
   | {
       readonly action: 'upsert'
       readonly details: AudienceDetails
@@ -109,6 +113,8 @@ export interface SyncRequest {
 /** What became of one audience. */
 export interface SyncedAudience {
   readonly audienceId: string
+  /** That of its change; `undefined` where the call did not name it. */
+  readonly note: unknown
   readonly action: 'created' | 'updated' | 'unchanged' | 'deleted' | 'not_found' | 'refused'
   /** Members that this call added. */
   readonly uploaded: number
