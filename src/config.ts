@@ -32,6 +32,23 @@ export interface Webhook {
   readonly secret: string
 }
 
+/** What an agent manages audiences of: some tags under one name. */
+export interface AgentAccount {
+  readonly id: string
+  readonly name: string
+  /** What AdCP calls the natural key: domains in lower case. */
+  readonly brand: { readonly domain: string; readonly brandId: string | undefined }
+  readonly operator: string
+  /** `facebook/eu-shop`, each at an account of its own. */
+  readonly tags: readonly string[]
+  /** Names of the API keys that see it; `undefined`: all of them. */
+  readonly keys: readonly string[] | undefined
+  /** Whether members are added only where the agent says on which legal basis. */
+  readonly requireConsentBasis: boolean
+  /** Its tags lead to no real platforms. */
+  readonly sandbox: boolean
+}
+
 export interface Config {
   readonly host: string
   readonly port: number
@@ -59,7 +76,15 @@ export interface Config {
   readonly webhooks: readonly Webhook[]
   /** Whether webhooks may go to private and loopback addresses, and without TLS. */
   readonly webhookPrivateAddresses: boolean
+  /** Where others reach the service, without a slash at its end. */
+  readonly publicUrl: string | undefined
+  /** Calls of `sync_audiences` that only list, per account and API key. */
+  readonly adcpDiscoveryPerMinute: number
+  /** How often platforms are asked how an audience stands that they are matching. */
+  readonly adcpStatusMinutes: number
   readonly tags: readonly Tag[]
+  /** `undefined`: each tag is an account of its own. */
+  readonly accounts: readonly AgentAccount[] | undefined
 }
 
 /** The configuration is wrong; `problems` lists everything at once and holds no secret. */
@@ -139,7 +164,23 @@ export const Settings = Type.Object({
   AUDIENCE_WEBHOOK_PRIVATE_ADDRESSES: Type.Enum(['refuse', 'allow'], {
     default: 'refuse',
     description: 'allow: webhooks may go to private and loopback addresses, and without TLS'
-  })
+  }),
+  AUDIENCE_PUBLIC_URL: Type.Optional(
+    Type.String({
+      pattern: '^https?://[^/?#\\\\@\\s]+(/[^?#\\\\\\s]*)?$',
+      description: 'Address at which others reach the service; tells agents where its keys are'
+    })
+  ),
+  AUDIENCE_ADCP_DISCOVERY_PER_MINUTE: integer(
+    '60',
+    1,
+    'Most calls that only list audiences, per account and API key'
+  ),
+  AUDIENCE_ADCP_STATUS_MINUTES: integer(
+    '15',
+    1,
+    'How often platforms are asked how an audience stands that they are matching, in minutes'
+  )
 })
 type Settings = Static<typeof Settings>
 
@@ -162,6 +203,11 @@ export function loadConfig(env: Environment, providers: readonly Provider[]): Co
   const encryptionKeys = readEncryptionKeys(settings, problems)
   const webhookPrivateAddresses = settings.AUDIENCE_WEBHOOK_PRIVATE_ADDRESSES === 'allow'
   const webhooks = readWebhooks(file, env, webhookPrivateAddresses, problems)
+  const accounts = readAccounts(file, tags, apiKeys, problems)
+  const publicUrl = settings.AUDIENCE_PUBLIC_URL?.replace(/\/+$/, '')
+  if (publicUrl !== undefined && !URL.canParse(publicUrl)) {
+    problems.push('AUDIENCE_PUBLIC_URL: is no address')
+  }
   const defaultCountry = settings.AUDIENCE_DEFAULT_COUNTRY?.toUpperCase()
   if (defaultCountry !== undefined && !isCountryCode(defaultCountry)) {
     problems.push('AUDIENCE_DEFAULT_COUNTRY: must be an ISO 3166-1 alpha-2 code')
@@ -189,7 +235,11 @@ export function loadConfig(env: Environment, providers: readonly Provider[]): Co
     drainMs: settings.AUDIENCE_DRAIN_MS,
     webhooks,
     webhookPrivateAddresses,
-    tags
+    publicUrl,
+    adcpDiscoveryPerMinute: settings.AUDIENCE_ADCP_DISCOVERY_PER_MINUTE,
+    adcpStatusMinutes: settings.AUDIENCE_ADCP_STATUS_MINUTES,
+    tags,
+    accounts
   }
 }
 
@@ -230,7 +280,7 @@ const dotted =
 /** `where: what is wrong`, never the value, which may be a secret. */
 function problemsOf(schema: TSchema, value: unknown, nameOf: NameOf): string[] {
   return Value.Errors(schema, value).flatMap((error) => {
-    const path = error.instancePath.split('/').filter(Boolean)
+    const path = error.instancePath.split('/').filter(Boolean).map(unescaped)
     switch (error.keyword) {
       case 'required':
         return error.params.requiredProperties.map(
@@ -247,6 +297,9 @@ function problemsOf(schema: TSchema, value: unknown, nameOf: NameOf): string[] {
     }
   })
 }
+
+/** A part of a JSON pointer (RFC 6901, 4). */
+const unescaped = (part: string) => part.replaceAll('~1', '/').replaceAll('~0', '~')
 
 function list(text: string): string[] {
   return text
@@ -338,8 +391,30 @@ function readWebhooks(
   return webhooks
 }
 
+/** A domain as AdCP writes it (`core/brand-ref.json`), in any case. */
+const Domain = Type.String({
+  pattern: '^[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)*$'
+})
+
+const AccountEntry = Type.Object(
+  {
+    name: Type.String({ pattern: '\\S', maxLength: 255 }),
+    brand: Type.Object(
+      { domain: Domain, brand_id: Type.Optional(Type.String({ pattern: '^[a-z0-9_]+$' })) },
+      { additionalProperties: false }
+    ),
+    operator: Domain,
+    tags: Type.Array(Type.String(), { minItems: 1 }),
+    keys: Type.Optional(Type.Array(Type.String(), { minItems: 1 })),
+    requireConsentBasis: Type.Optional(Type.Boolean()),
+    sandbox: Type.Optional(Type.Boolean())
+  },
+  { additionalProperties: false }
+)
+
 const ConfigFile = Type.Object(
   {
+    accounts: Type.Optional(Type.Record(Type.String(), AccountEntry)),
     webhooks: Type.Optional(
       Type.Array(
         Type.Object({ url: Type.String(), secret: Type.String() }, { additionalProperties: false })
@@ -380,6 +455,96 @@ function readFile(env: Environment, settings: Settings, problems: string[]): Con
     ...(file instanceof Object && 'providers' in file && { providers: file.providers })
   }
   return Value.Check(ConfigFile, readable) ? readable : {}
+}
+
+/** May hold `/`, so that what was a tag's own account can go on under its id: `facebook/eu-shop`. */
+const ACCOUNT_ID = /^[A-Za-z0-9]([A-Za-z0-9_.:/-]{0,126}[A-Za-z0-9])?$/
+
+function readAccounts(
+  file: ConfigFile,
+  tags: readonly Tag[],
+  apiKeys: readonly ApiKey[],
+  problems: string[]
+): AgentAccount[] | undefined {
+  if (file.accounts === undefined) return undefined
+  const accounts = Object.entries(file.accounts).map(([id, entry]) => toAccount(id, entry))
+  const known = {
+    tags: new Map(tags.map((tag) => [tagName(tag), tag])),
+    // What is wrong with a tag itself is told there.
+    tagNames: new Set([...tags.map(tagName), ...tagNamesOf(file)]),
+    // Without authentication everybody is called that.
+    keyNames: new Set(apiKeys.length === 0 ? ['default'] : apiKeys.map(({ name }) => name))
+  }
+  problems.push(
+    ...accounts.flatMap((account) => accountProblems(account, known)),
+    ...sharedKeys(accounts)
+  )
+  return accounts
+}
+
+function toAccount(id: string, entry: Static<typeof AccountEntry>): AgentAccount {
+  const { name, brand, operator, tags, keys, requireConsentBasis = false, sandbox = false } = entry
+  return {
+    id,
+    name: name.trim(),
+    brand: { domain: brand.domain.toLowerCase(), brandId: brand.brand_id },
+    operator: operator.toLowerCase(),
+    tags,
+    keys,
+    requireConsentBasis,
+    sandbox
+  }
+}
+
+interface Known {
+  readonly tags: ReadonlyMap<string, Tag>
+  readonly tagNames: ReadonlySet<string>
+  readonly keyNames: ReadonlySet<string>
+}
+
+function accountProblems({ id, tags, keys = [] }: AgentAccount, known: Known): string[] {
+  const path = `accounts.${id}`
+  const places = tags.map((name) => placeOf(known.tags.get(name)) ?? name)
+  return [
+    ...(ACCOUNT_ID.test(id)
+      ? []
+      : [`${path}: an id is made of letters, digits and _ . : / - within`]),
+    ...tags.flatMap((name, index) =>
+      known.tagNames.has(name) ? [] : [`${path}.tags.${index}: no such tag is configured`]
+    ),
+    ...keys.flatMap((name, index) =>
+      known.keyNames.has(name) ? [] : [`${path}.keys.${index}: no API key has this name`]
+    ),
+    ...(new Set(places).size < places.length
+      ? [`${path}.tags: two of them are one account at one platform`]
+      : [])
+  ]
+}
+
+const tagName = ({ provider, name }: Tag) => `${provider.name}/${name}`
+
+function tagNamesOf({ providers = {} }: ConfigFile): string[] {
+  return Object.entries(providers).flatMap(([provider, tags]) =>
+    Object.keys(tags).map((tag) => `${provider}/${tag}`)
+  )
+}
+
+/** The account at its platform. Audiences have one segment in it, not one for each tag. */
+function placeOf(tag: Tag | undefined): string | undefined {
+  return tag && `${tag.provider.name} ${tag.provider.accountId(tag.variables)}`
+}
+
+/** An agent names an account by all of these together. */
+function sharedKeys(accounts: readonly AgentAccount[]): string[] {
+  const keyOf = ({ brand, operator, sandbox }: AgentAccount) =>
+    JSON.stringify([brand.domain, brand.brandId, operator, sandbox])
+  const byKey = Map.groupBy(accounts, keyOf)
+  return [...byKey.values()]
+    .filter((same) => same.length > 1)
+    .map((same) => {
+      const paths = same.map(({ id }) => `accounts.${id}`).join(', ')
+      return `${paths}: have the same brand, operator and sandbox`
+    })
 }
 
 function tagsFromFile(
@@ -481,7 +646,7 @@ function addressProblems({ baseUrl }: Readonly<Record<string, unknown>>): string
 }
 
 function repeatedTags(tags: readonly Tag[]): string[] {
-  const names = tags.map(({ provider, name }) => `${provider.name}/${name}`)
+  const names = tags.map(tagName)
   const repeated = new Set(names.filter((name, index) => names.indexOf(name) !== index))
   return [...repeated].map((name) => `${name}: configured in the file and in the environment`)
 }

@@ -45,7 +45,11 @@ test('without anything set the defaults of the documentation hold', (t) => {
     drainMs: 5_000,
     webhooks: [],
     webhookPrivateAddresses: false,
-    tags: []
+    publicUrl: undefined,
+    adcpDiscoveryPerMinute: 60,
+    adcpStatusMinutes: 15,
+    tags: [],
+    accounts: undefined
   })
   t.end()
 })
@@ -240,6 +244,114 @@ test('webhooks go over TLS and to each address once, unless private ones are all
   ])
   t.match(problemsOf({ AUDIENCE_CONFIG: file(t, { webhooks: [{ url: 'https://a.example' }] }) }), [
     'webhooks.0.secret: is missing'
+  ])
+  t.end()
+})
+
+const SHOPS = {
+  facebook: { 'eu-shop': { accessToken: SECRET, adAccountId: '1' } },
+  tiktok: { 'eu-shop': { accessToken: SECRET, advertiserId: '7' } }
+}
+const ACCOUNT = {
+  name: ' Veloheim EU ',
+  brand: { domain: 'Veloheim.example' },
+  operator: 'nordlicht.EXAMPLE',
+  tags: ['facebook/eu-shop', 'tiktok/eu-shop']
+}
+
+test('accounts of agents come from the file', (t) => {
+  const further = {
+    brand: { domain: 'veloheim.example', brand_id: 'kids' },
+    tags: ['tiktok/eu-shop'],
+    keys: ['agent'],
+    requireConsentBasis: true,
+    sandbox: true
+  }
+  const accounts = { acct_12345: ACCOUNT, 'tiktok/eu-shop': { ...ACCOUNT, ...further } }
+  const AUDIENCE_CONFIG = file(t, { providers: SHOPS, accounts })
+  const config = loadConfig({ AUDIENCE_CONFIG, AUDIENCE_API_KEYS: `agent:${SECRET}` }, providers)
+  t.same(config.accounts, [
+    {
+      id: 'acct_12345',
+      name: 'Veloheim EU',
+      brand: { domain: 'veloheim.example', brandId: undefined },
+      operator: 'nordlicht.example',
+      tags: ['facebook/eu-shop', 'tiktok/eu-shop'],
+      keys: undefined,
+      requireConsentBasis: false,
+      sandbox: false
+    },
+    {
+      id: 'tiktok/eu-shop',
+      name: 'Veloheim EU',
+      brand: { domain: 'veloheim.example', brandId: 'kids' },
+      operator: 'nordlicht.example',
+      tags: ['tiktok/eu-shop'],
+      keys: ['agent'],
+      requireConsentBasis: true,
+      sandbox: true
+    }
+  ])
+  t.end()
+})
+
+test('what is wrong with an account is told by its place', (t) => {
+  const withAccounts = (accounts: unknown) => ({
+    AUDIENCE_CONFIG: file(t, { providers: SHOPS, accounts })
+  })
+  t.same(
+    problemsOf(
+      withAccounts({
+        'no good': { ...ACCOUNT, tags: ['facebook/eu-shop', 'facebook/us-shop'], keys: ['crm'] },
+        b: { ...ACCOUNT, tags: ['tiktok/eu-shop', 'tiktok/eu-shop'] },
+        c: { ...ACCOUNT, brand: { domain: 'other.example' }, keys: ['default'] }
+      })
+    ),
+    [
+      'accounts.no good: an id is made of letters, digits and _ . : / - within',
+      'accounts.no good.tags.1: no such tag is configured',
+      'accounts.no good.keys.0: no API key has this name',
+      'accounts.b.tags: two of them are one account at one platform',
+      'accounts.no good, accounts.b: have the same brand, operator and sandbox'
+    ]
+  )
+  const wrongKey = { brand: { domain: 'not a domain', brand_id: 'Kids' }, operator: '' }
+  t.match(problemsOf(withAccounts({ 'a/b': { ...ACCOUNT, ...wrongKey } })), [
+    /^accounts\.a\/b\.brand\.domain: must match pattern/,
+    /^accounts\.a\/b\.brand\.brand_id: must match pattern/,
+    /^accounts\.a\/b\.operator: must match pattern/
+  ])
+  t.match(problemsOf(withAccounts({ c: { name: ' ', tags: [], sandbox: 'yes', more: 1 } })), [
+    'accounts.c.brand: is missing',
+    'accounts.c.operator: is missing',
+    'accounts.c.more: is not known here',
+    /^accounts\.c\.name: must match pattern/,
+    'accounts.c.tags: must not have fewer than 1 items',
+    'accounts.c.sandbox: must be boolean'
+  ])
+  t.end()
+})
+
+test('two tags of one account at a platform are not two places for an audience', (t) => {
+  const twice = { ...SHOPS.facebook, 'eu-again': { accessToken: 'other', adAccountId: '1' } }
+  const accounts = { a: { ...ACCOUNT, tags: ['facebook/eu-shop', 'facebook/eu-again'] } }
+  const AUDIENCE_CONFIG = file(t, { providers: { facebook: twice }, accounts })
+  t.same(problemsOf({ AUDIENCE_CONFIG }), [
+    'accounts.a.tags: two of them are one account at one platform'
+  ])
+  t.end()
+})
+
+test('the public address is one, with or without a path', (t) => {
+  const urlOf = (AUDIENCE_PUBLIC_URL: string) =>
+    loadConfig({ AUDIENCE_PUBLIC_URL }, providers).publicUrl
+  t.equal(urlOf('https://audience.example/'), 'https://audience.example')
+  t.equal(urlOf('https://audience.example/v1/'), 'https://audience.example/v1')
+  for (const wrong of ['audience.example', 'https://me@audience.example', 'https://a/?b=1']) {
+    t.match(problemsOf({ AUDIENCE_PUBLIC_URL: wrong }), [/^AUDIENCE_PUBLIC_URL: must match/])
+  }
+  t.same(problemsOf({ AUDIENCE_PUBLIC_URL: 'https://audience.example:99999' }), [
+    'AUDIENCE_PUBLIC_URL: is no address'
   ])
   t.end()
 })
