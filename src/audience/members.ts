@@ -39,6 +39,15 @@ export type MatchForm =
   | 'postalCode'
   | 'postalCodeFull'
 
+export interface MembersOptions extends VocabularyOptions {
+  /**
+   * `e164`: hashes of phone numbers are of E.164 with its `+` and hashes of e-mail addresses of the
+   * trimmed lower-case address, so that they serve as `phoneE164` and `email` only. `undefined`:
+   * nobody knows, and they serve as whatever is asked for.
+   */
+  readonly phoneHashes?: 'e164' | undefined
+}
+
 /** The fields that people are matched on. */
 export type MatchField = 'email' | 'phone' | 'firstName' | 'lastName' | 'country' | 'postalCode'
 
@@ -49,7 +58,8 @@ export interface Members {
   text(form: MatchForm): readonly string[]
   /**
    * Lower-case hex SHA-256 of the normalised text; a value given as a hash passes through in lower
-   * case (that of an empty text does not); `''` where there is nothing usable.
+   * case (that of an empty text does not), unless it is known to be of another form; `''` where there
+   * is nothing usable.
    */
   hash(form: MatchForm): readonly string[]
   /** ISO 3166-1 alpha-2 region (upper case) that the user's phone number belongs to; `''` if unknown. */
@@ -127,12 +137,22 @@ function parsePhones(values: readonly string[], countries: readonly string[]) {
  * a part are made when first asked for and kept with it; what was made of a value that repeats is known
  * in all further parts.
  */
-export function createMembers(options: VocabularyOptions = {}): (users: UserColumns) => Members {
+export function createMembers(options: MembersOptions = {}): (users: UserColumns) => Members {
   const vocabulary = createVocabulary(options)
-  return (users) => membersOf(users, vocabulary)
+  const takesHashes = hashTest(options)
+  return (users) => membersOf(users, vocabulary, takesHashes)
 }
 
-function membersOf({ size, texts: given, purchases }: UserColumns, known: Vocabulary): Members {
+/** Tells the forms that a hash in the users may be of. */
+function hashTest({ phoneHashes }: MembersOptions): (form: RowForm) => boolean {
+  return phoneHashes === undefined ? () => true : (form) => form === 'email' || form === 'phoneE164'
+}
+
+function membersOf(
+  { size, texts: given, purchases }: UserColumns,
+  known: Vocabulary,
+  takesHashes: (form: RowForm) => boolean
+): Members {
   const codes = memoize((field: RepeatingField) =>
     known.dictionaries[field].codesOf(given[field], field === 'postalCode' ? countries() : [])
   )
@@ -155,9 +175,11 @@ function membersOf({ size, texts: given, purchases }: UserColumns, known: Vocabu
   )
   const rowHashes = (form: RowForm) => {
     const values = given[ROW_FIELDS[form]]
-    return text(form).map((clear, row) =>
-      clear === '' ? givenHash(values[row] ?? '') : sha256(clear)
-    )
+    const isTaken = takesHashes(form)
+    return text(form).map((clear, row) => {
+      if (clear !== '') return sha256(clear)
+      return isTaken ? givenHash(values[row] ?? '') : ''
+    })
   }
 
   return {

@@ -100,6 +100,7 @@ export function createEncodings(options: EncodingsOptions): Encodings {
         contentHash: upload.contentHash,
         keys,
         defaultCountry: upload.defaultCountry,
+        phoneHashes: upload.phoneHashes,
         targets: targets.map((target) => ({
           provider: target.destination.provider.name,
           variables: target.destination.variables,

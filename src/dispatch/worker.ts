@@ -60,6 +60,8 @@ export interface EncodeTask {
   readonly contentHash: string
   readonly keys: KeyRing
   readonly defaultCountry: string | undefined
+  /** See `Upload`. */
+  readonly phoneHashes?: 'e164' | undefined
   readonly targets: readonly EncodeTarget[]
 }
 
@@ -107,10 +109,10 @@ export function encode(task: EncodeTask) {
  * through part by part: of a large upload no more than its bytes and its bodies are there as a whole.
  */
 export function encodeUsers(task: EncodeTask): EncodeOutcome {
-  const { keys, defaultCountry, targets } = task
+  const { keys, defaultCountry, phoneHashes, targets } = task
   const users = opened(task)
   if (users instanceof SealError) return { unreadable: users.message }
-  const toMembers = createMembers({ defaultCountry })
+  const toMembers = createMembers({ defaultCountry, phoneHashes })
   const report = createFieldReport()
   const encoders = targets.map((target) => guarded(target, keys))
   // How many there may be was decided when they were accepted.

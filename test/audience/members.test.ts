@@ -413,3 +413,22 @@ test('a value of any size takes no other user along', async (t) => {
     [0, huge.length]
   )
 })
+
+test('a hash that is known to be of one form does not pass for another', async (t) => {
+  const email = sha256('mary@example.com')
+  const phone = sha256('+16169547888')
+  const users = [
+    { email, phone },
+    { email: 'jane@example.com', phone: '+4915112345678' }
+  ]
+  const known = createMembers(users, { phoneHashes: 'e164' })
+  t.same(known.hash('email'), [email, sha256('jane@example.com')])
+  t.same(known.hash('emailStripped'), ['', sha256('jane@example.com')])
+  t.same(known.hash('phoneE164'), [phone, sha256('+4915112345678')])
+  t.same(known.hash('phoneDigits'), ['', sha256('4915112345678')])
+  t.same(known.given('phone'), ['hash', 'text'])
+  t.match(fieldReport(known), { phone: { given: 2, usable: 2, unusable: 0, hashed: 1 } })
+  const unknown = createMembers(users)
+  t.equal(unknown.hash('emailStripped')[0], email)
+  t.equal(unknown.hash('phoneDigits')[0], phone)
+})

@@ -1,12 +1,15 @@
-import { createMembers as createReader, type Members } from '../../src/audience/members.ts'
+import {
+  createMembers as createReader,
+  type Members,
+  type MembersOptions
+} from '../../src/audience/members.ts'
 import { type CheckedUsers, readUsers, type UsersProblem } from '../../src/audience/parse-users.ts'
 import { createFieldReport, type FieldReport } from '../../src/audience/report.ts'
 import type { User } from '../../src/audience/schemas.ts'
 import { toColumns, type UserColumns } from '../../src/audience/user-columns.ts'
-import type { VocabularyOptions } from '../../src/audience/vocabulary.ts'
 
 /** The members that these users are, in one part and without the way through JSON. */
-export function createMembers(users: readonly User[], options: VocabularyOptions = {}): Members {
+export function createMembers(users: readonly User[], options: MembersOptions = {}): Members {
   return createReader(options)(toColumns(users))
 }
 
