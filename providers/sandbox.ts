@@ -3,6 +3,7 @@ import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest }
 import { Type, type Static, type TSchema } from 'typebox'
 import { Value } from 'typebox/value'
 import { parseJson } from './http-client.ts'
+import type { SegmentStatus } from './provider.ts'
 
 export interface SandboxOptions {
   /** Loopback port; 0 takes a free one. */
@@ -50,6 +51,15 @@ export const Fault = Type.Object(
 )
 export type Fault = Static<typeof Fault>
 
+/** How a segment stands; a state alone brings a number that fits it, a number alone its state. */
+const Standing = Type.Object(
+  {
+    state: Type.Optional(Type.Enum(['processing', 'ready', 'too_small', 'suspended'])),
+    matched: Type.Optional(Type.Integer({ minimum: 0, description: 'People that were matched' }))
+  },
+  { additionalProperties: false }
+)
+
 export const SandboxSettings = Type.Object(
   {
     delayMs: Type.Optional(
@@ -75,6 +85,13 @@ export const SandboxSettings = Type.Object(
         ],
         { description: 'This share of all calls fails, each with a random one of these faults' }
       )
+    ),
+    segments: Type.Optional(
+      Type.Union([Type.Record(Type.String(), Standing), Type.Null()], {
+        description:
+          'How segments stand, by id, `*` for all others, as far as the platform can say it; without ' +
+          'it, whoever is in a segment is matched at once'
+      })
     )
   },
   { additionalProperties: false }
@@ -120,8 +137,11 @@ export interface PlatformAnswerTemplate {
 export interface SandboxDefinition {
   readonly name: string
   readonly variables: Readonly<Record<string, unknown>>
-  /** Adds the platform's routes. Bodies arrive as `Buffer` (`request.body`), whatever their type. */
-  routes(app: FastifyInstance): void
+  /**
+   * Adds the platform's routes. Bodies arrive as `Buffer` (`request.body`), whatever their type. The
+   * settings are those of the moment.
+   */
+  routes(app: FastifyInstance, settings: SandboxSettings): void
   readonly state: () => unknown
   reset(): void
   /** The platform's answer when its rate limit is reached. */
@@ -243,6 +263,7 @@ export async function startSandbox(
     delete settings.delayMs
     delete settings.rate
     delete settings.failing
+    delete settings.segments
     definition.reset()
   }
 
@@ -260,7 +281,7 @@ export async function startSandbox(
     reset()
     return { ok: true }
   })
-  definition.routes(app)
+  definition.routes(app, settings)
 
   const url = await app.listen({ port, host })
   return {
@@ -275,6 +296,22 @@ export async function startSandbox(
     reset,
     close: () => app.close()
   }
+}
+
+/** How a segment of so many members stands at a platform with this minimum. */
+export function standingOf(
+  { segments }: SandboxSettings,
+  segment: { readonly id: string; readonly members: number },
+  minimum: number
+): { readonly state: SegmentStatus['state']; readonly matched: number } {
+  const set = segments?.[segment.id] ?? segments?.['*'] ?? {}
+  const { matched = fitting(set.state, segment.members, minimum) } = set
+  return { state: set.state ?? (matched < minimum ? 'too_small' : 'ready'), matched }
+}
+
+function fitting(state: SegmentStatus['state'] | undefined, members: number, minimum: number) {
+  if (state === 'ready') return Math.max(members, minimum)
+  return state === 'too_small' ? Math.min(members, minimum - 1) : members
 }
 
 /** Source of numbers from 0 up to, but not including, 1: the same ones for the same seed. */

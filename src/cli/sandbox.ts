@@ -13,7 +13,8 @@ Each of them, below its address:
   GET  /_sandbox/state     what it holds
   GET  /_sandbox/requests  the calls that it got
   POST /_sandbox/faults    how next calls fail, e.g. {"times":2,"answer":{"status":500,"body":""}}
-  POST /_sandbox/settings  {"delayMs":200} or {"rate":{"requests":10,"perMs":1000}}
+  POST /_sandbox/settings  {"delayMs":200}, {"rate":{"requests":10,"perMs":1000}} or
+                           {"segments":{"*":{"state":"processing"}}}
   POST /_sandbox/reset     forgets everything`
 
 function readPortBase(text: string): number {
