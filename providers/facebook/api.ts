@@ -14,7 +14,7 @@ import { asksForLessData, type CallScope, failureOf } from './errors.ts'
 import { pauseFor, readUsage } from './usage.ts'
 import { accountId, type FacebookVariables } from './variables.ts'
 
-type Context = ProviderContext<FacebookVariables>
+export type Context = ProviderContext<FacebookVariables>
 /** A call below the version, e.g. `/act_1/customaudiences`. */
 type GraphCall = PlatformCall & { readonly target: CallScope['target'] }
 
@@ -136,19 +136,39 @@ const DESCRIPTIONS: Readonly<Record<Audience['type'], string>> = {
   primary: 'Primary customer list synced by Audience API'
 }
 
-/**
- * Sends one body in a session of its own. A fresh session for each attempt never collides with
- * another (ids must be unique in the ad account), never runs out of its 90 minutes and is never
- * found closed; and its `num_received`, cumulative for a session, is that of this body.
- */
+/** Adds the users of a body. */
 export async function upload(
-  { payload, users }: EncodedBody,
+  body: EncodedBody,
   _audience: Audience,
   segmentId: string | undefined,
   context: Context
 ): Promise<UploadResult> {
   if (segmentId === undefined) throw new ProviderError('not_found', 'the audience has no id')
   assertKnownKind(context)
+  return sendUsers(body, segmentId, { method: 'POST', operation: 'users.add' }, context)
+}
+
+/** Removes the users of a body: the same call with the method DELETE. */
+export async function remove(
+  body: EncodedBody,
+  _audience: Audience,
+  segmentId: string,
+  context: Context
+): Promise<UploadResult> {
+  return sendUsers(body, segmentId, { method: 'DELETE', operation: 'users.remove' }, context)
+}
+
+/**
+ * Sends one body in a session of its own. A fresh session for each attempt never collides with
+ * another (ids must be unique in the ad account), never runs out of its 90 minutes and is never
+ * found closed; and its `num_received`, cumulative for a session, is that of this body.
+ */
+async function sendUsers(
+  { payload, users }: EncodedBody,
+  segmentId: string,
+  call: Pick<PlatformCall, 'method' | 'operation'>,
+  context: Context
+): Promise<UploadResult> {
   const session = {
     session_id: randomInt(1, 2 ** 48 - 1),
     batch_seq: 1,
@@ -156,8 +176,7 @@ export async function upload(
     estimated_num_total: users
   }
   const answer = await send(context, {
-    method: 'POST',
-    operation: 'users.add',
+    ...call,
     target: 'segment',
     path: `/${encodeURIComponent(segmentId)}/users`,
     body: Buffer.concat([
@@ -186,14 +205,7 @@ export async function upload(
  */
 export async function check(context: Context): Promise<readonly CheckProblem[]> {
   const account = accountId(context.variables)
-  const answer = await send(context, {
-    method: 'GET',
-    operation: 'adaccount.read',
-    target: 'account',
-    path: `/act_${account}`,
-    query: { fields: 'tos_accepted' }
-  })
-  const { tos_accepted: terms } = readAs(Account, answer, 'account', context)
+  const { tos_accepted: terms } = await readAccount(context)
   return [
     ...(isAccepted(terms, 'custom_audience_tos')
       ? []
@@ -203,6 +215,18 @@ export async function check(context: Context): Promise<readonly CheckProblem[]> 
       ? []
       : [termsProblem('value_based_terms_not_accepted', 'value-based Custom Audience', account)])
   ]
+}
+
+/** @throws ProviderError `permission` where the token does not reach the account. */
+export async function readAccount(context: Context): Promise<Static<typeof Account>> {
+  const answer = await send(context, {
+    method: 'GET',
+    operation: 'adaccount.read',
+    target: 'account',
+    path: `/act_${accountId(context.variables)}`,
+    query: { fields: 'tos_accepted' }
+  })
+  return readAs(Account, answer, 'account', context)
 }
 
 function termsProblem(code: string, terms: string, account: string): CheckProblem {
@@ -245,7 +269,8 @@ function assertKnownKind({ notes, variables }: Context): void {
   throw new ProviderError('not_found', 'the audience is to be looked up again: valueBased changed')
 }
 
-async function send(
+/** Sends one call below the version, with token and proof. */
+export async function send(
   context: Context,
   { target: _target, ...call }: GraphCall
 ): Promise<PlatformAnswer> {
@@ -272,7 +297,8 @@ function proofOf(accessToken: string, appSecret: string): string {
   return createHmac('sha256', appSecret).update(accessToken).digest('hex')
 }
 
-function readAs<S extends TSchema>(
+/** @throws ProviderError unless the answer is a success of this form. */
+export function readAs<S extends TSchema>(
   schema: S,
   answer: PlatformAnswer,
   target: CallScope['target'],

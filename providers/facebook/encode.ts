@@ -14,22 +14,28 @@ type Identifiers = Readonly<Record<(typeof SCHEMA)[number], readonly string[]>>
 type ValueBased = NonNullable<FacebookVariables['valueBased']>
 
 /**
- * Payloads of `POST /{audience}/users`: `{"schema":[…],"data":[[…],…]}` with at most `batchSize`
- * rows each. Unknown values are `""`, as Meta's reference asks; nothing but the caller's own id, the
- * value and the data processing options is sent unhashed.
+ * Payloads of `POST` and `DELETE /{audience}/users`: `{"schema":[…],"data":[[…],…]}` with at most
+ * `batchSize` rows each. Unknown values are `""`, as Meta's reference asks; nothing but the caller's own
+ * id, the value and the data processing options is sent unhashed. Who is removed is only identified,
+ * by the same columns and values as when they were added: without value and data processing options,
+ * which say how to use somebody.
  *
- * Left out: `no_identifier`, users without anything that Meta matches on. Notes:
- * `purchase_in_other_currency`, purchases that are not in the value.
+ * Left out: `no_identifier`, users without anything that Meta matches on, and
+ * `hashed_phone_not_supported`, those who have nothing but a phone number that came as a hash of another
+ * form. Notes: the same of those who are sent without their number; `purchase_in_other_currency`,
+ * purchases that are not in the value.
  */
-export function encoder(_audience: Audience, settings: FacebookVariables): Encoder {
-  const { valueBased, batchSize } = settings
-  const options = dataProcessingOptions(settings)
+export function encoder({ mode }: Pick<Audience, 'mode'>, settings: FacebookVariables): Encoder {
+  const { batchSize } = settings
+  const valueBased = mode === 'add' ? settings.valueBased : undefined
+  const options = mode === 'add' ? dataProcessingOptions(settings) : NO_OPTIONS
   const schema = [...SCHEMA, ...(valueBased ? ['LOOKALIKE_VALUE'] : []), ...options.keys]
   const head = `{"schema":${JSON.stringify(schema)},"data":[`
   const writer = new Utf8Writer()
   const bodies: EncodedBody[] = []
   let users = 0
   let unusable = 0
+  const lostPhones = { sent: 0, leftOut: 0 }
   let otherCurrency = 0
 
   function close(): void {
@@ -58,13 +64,22 @@ export function encoder(_audience: Audience, settings: FacebookVariables): Encod
         if (isUsable(identifiers, row)) addRow(identifiers, row, values?.cells[row] ?? '')
         else unusable += 1
       }
+      const lost = countLostPhones(members, identifiers)
+      lostPhones.sent += lost.sent
+      lostPhones.leftOut += lost.leftOut
     },
     end() {
       if (users > 0) close()
       return {
         bodies,
-        leftOut: unusable > 0 ? { no_identifier: unusable } : {},
-        notes: otherCurrency > 0 ? { purchase_in_other_currency: otherCurrency } : {}
+        leftOut: counted({
+          no_identifier: unusable - lostPhones.leftOut,
+          hashed_phone_not_supported: lostPhones.leftOut
+        }),
+        notes: counted({
+          purchase_in_other_currency: otherCurrency,
+          hashed_phone_not_supported: lostPhones.sent
+        })
       }
     }
   }
@@ -95,6 +110,24 @@ function isUsable(
   )
 }
 
+/** Users whose phone number came as a hash of which Meta's form cannot be had. */
+function countLostPhones(members: Members, identifiers: Identifiers) {
+  const lost = { sent: 0, leftOut: 0 }
+  const given = members.given('phone')
+  if (!given.includes('hash')) return lost
+  for (let row = 0; row < members.size; row += 1) {
+    if (given[row] !== 'hash' || identifiers.PHONE[row] !== '') continue
+    if (isUsable(identifiers, row)) lost.sent += 1
+    else lost.leftOut += 1
+  }
+  return lost
+}
+
+/** Without what did not occur. */
+function counted(counts: Readonly<Record<string, number>>): Record<string, number> {
+  return Object.fromEntries(Object.entries(counts).filter(([, count]) => count > 0))
+}
+
 /** Printable ASCII without quotation mark and backslash. */
 const NEEDS_NO_ESCAPE = /^[ !#-[\]-~]*$/
 
@@ -103,13 +136,15 @@ function jsonText(text: string): string {
   return NEEDS_NO_ESCAPE.test(text) ? `"${text}"` : JSON.stringify(text)
 }
 
+const NO_OPTIONS = { keys: [], cells: '' }
+
 /** Keys and cells, in the form of Meta's "Data Processing Options for US Users", customer lists. */
 function dataProcessingOptions({
   dataProcessingOptions: options,
   dataProcessingOptionsCountry: country,
   dataProcessingOptionsState: state
 }: FacebookVariables): { readonly keys: readonly string[]; readonly cells: string } {
-  if (options === undefined) return { keys: [], cells: '' }
+  if (options === undefined) return NO_OPTIONS
   const key = 'DATA_PROCESSING_OPTIONS'
   return {
     keys: [key, `${key}_COUNTRY`, `${key}_STATE`],

@@ -2,7 +2,14 @@ import { createHmac } from 'node:crypto'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { Type, type Static, type TSchema } from 'typebox'
 import { Value } from 'typebox/value'
-import { readable, type Sandbox, type SandboxOptions, startSandbox } from '../sandbox.ts'
+import {
+  readable,
+  type Sandbox,
+  type SandboxOptions,
+  type SandboxSettings,
+  standingOf,
+  startSandbox
+} from '../sandbox.ts'
 import {
   ACCOUNT_ID,
   ERRORS,
@@ -13,6 +20,7 @@ import {
   Refusal,
   usageHeader
 } from './sandbox-errors.ts'
+import { MINIMUM_AUDIENCE_SIZE } from './variables.ts'
 
 const ACCESS_TOKEN = 'sandbox-facebook-token'
 const APP_SECRET = 'sandbox-facebook-secret'
@@ -115,8 +123,9 @@ interface Segment {
   /** Whether its rows have several keys: an audience takes one style for its lifetime. */
   isMultiKey?: boolean
   /** Rows as they arrived, by their text: the same row again changes nothing. */
-  readonly members: Map<string, Readonly<Record<string, unknown>>>
+  readonly members: Map<string, Member>
 }
+type Member = Readonly<Record<string, unknown>>
 
 interface Session {
   readonly segmentId: string
@@ -128,13 +137,15 @@ interface Session {
 
 /**
  * A stand-in of Meta's Custom Audiences for one ad account, as the Marketing API documents them:
- * list (newest first; pages may be short or empty, as they are filtered after paging), create, upload
- * with sessions, and the account's accepted terms. `state()` gives the segments with their members
- * as they arrived.
+ * list (newest first; pages may be short or empty, as they are filtered after paging), create, read,
+ * delete, add and remove users with sessions, and the account's accepted terms. `state()` gives the
+ * segments with their members as they arrived.
  */
 export function startFacebookSandbox(options?: SandboxOptions): Promise<Sandbox> {
   const segments = new Map<string, Segment>()
   const sessions = new Map<string, Session>()
+  let settings: SandboxSettings = {}
+  let created = 0
   let updates = 0
   const nextUpdate = () => FIRST_UPDATE_SECONDS + updates++
 
@@ -151,7 +162,7 @@ export function startFacebookSandbox(options?: SandboxOptions): Promise<Sandbox>
       data: newestFirst
         .slice(start, end)
         .filter(isListed)
-        .map((segment) => pick(described(segment), fieldsOf(query))),
+        .map((segment) => pick(described(segment, settings), fieldsOf(query))),
       paging: {
         cursors: { before: cursorOf(start), after: cursorOf(end) },
         // The real link repeats the access token; this one leads nowhere.
@@ -164,7 +175,8 @@ export function startFacebookSandbox(options?: SandboxOptions): Promise<Sandbox>
     assertAccount(request.params.node)
     const audience = bodyOf(request, NewAudience)
     if (segments.size >= MAX_AUDIENCES) throw new Refusal(ERRORS.creation_failed)
-    const id = String(FIRST_AUDIENCE_ID + segments.size)
+    const id = String(FIRST_AUDIENCE_ID + created)
+    created += 1
     segments.set(id, {
       id,
       name: audience.name,
@@ -178,17 +190,44 @@ export function startFacebookSandbox(options?: SandboxOptions): Promise<Sandbox>
     return { id }
   }
 
+  /** The ad account or an audience: both are nodes of the graph. */
+  function readNode(request: GraphRequest) {
+    const { params, query } = request
+    const segment = segments.get(params.node)
+    if (segment === undefined) return readAccount(request)
+    return pick(described(segment, settings), fieldsOf(query))
+  }
+
+  function deleteAudience({ params }: GraphRequest) {
+    if (!segments.delete(params.node)) throw new Refusal(missingObject(params.node))
+    return { success: true }
+  }
+
   function addUsers(request: GraphRequest) {
+    return changeUsers(request, ({ payload }, segment) => {
+      assertValues(payload, segment)
+      const { schema, data } = payload
+      for (const row of data) segment.members.set(JSON.stringify(row), toMember(schema, row))
+    })
+  }
+
+  function removeUsers(request: GraphRequest) {
+    return changeUsers(request, ({ payload: { schema, data } }, { members }) => {
+      const gone = new Set(data.flatMap((row) => identitiesOf(toMember(schema, row))))
+      for (const [row, member] of members) {
+        if (identitiesOf(member).some((identity) => gone.has(identity))) members.delete(row)
+      }
+    })
+  }
+
+  function changeUsers(request: GraphRequest, change: (upload: Upload, segment: Segment) => void) {
     const segment = segments.get(request.params.node)
     if (segment === undefined) throw new Refusal(missingObject(request.params.node))
     const upload = bodyOf(request, Upload)
     assertFits(upload.payload, segment)
     const session = continueSession(upload, segment)
+    change(upload, segment)
     const { schema, data } = upload.payload
-    for (const row of data) {
-      const member = Object.fromEntries(schema.map((key, i) => [key, row[i]]))
-      segment.members.set(JSON.stringify(row), member)
-    }
     segment.isMultiKey = schema.length > 1
     segment.updatedAtSeconds = nextUpdate()
     session.received += data.length
@@ -227,20 +266,24 @@ export function startFacebookSandbox(options?: SandboxOptions): Promise<Sandbox>
     {
       name: 'facebook',
       variables: { accessToken: ACCESS_TOKEN, adAccountId: ACCOUNT_ID },
-      routes(app: FastifyInstance) {
+      routes(app: FastifyInstance, current) {
+        settings = current
         void app.register(async (graph) => {
           graph.addHook<GraphRoute>('preHandler', authorize)
           graph.setErrorHandler(refuse)
-          graph.get<GraphRoute>('/:version/:node', readAccount)
+          graph.get<GraphRoute>('/:version/:node', readNode)
+          graph.delete<GraphRoute>('/:version/:node', deleteAudience)
           graph.get<GraphRoute>('/:version/:node/customaudiences', listAudiences)
           graph.post<GraphRoute>('/:version/:node/customaudiences', createAudience)
           graph.post<GraphRoute>('/:version/:node/users', addUsers)
+          graph.delete<GraphRoute>('/:version/:node/users', removeUsers)
         })
       },
       state: () => ({ segments: [...segments.values()].map(stateOf) }),
       reset() {
         segments.clear()
         sessions.clear()
+        created = 0
         updates = 0
       },
       rateLimited: () => RATE_LIMITED,
@@ -280,13 +323,29 @@ function assertFits({ schema, data }: Upload['payload'], segment: Segment): void
   if (data.some((row) => row.length !== schema.length)) {
     throw new Refusal(invalidParameter('rows of data do not fit schema'))
   }
-  if (schema.includes('LOOKALIKE_VALUE') !== segment.isValueBased) {
-    throw new Refusal(invalidParameter('LOOKALIKE_VALUE is for value-based audiences'))
-  }
   const isMultiKey = schema.length > 1
   if ((segment.isMultiKey ?? isMultiKey) !== isMultiKey) {
     throw new Refusal(graphError(2650, 'Data source mismatch'))
   }
+}
+
+/** The value is needed where people are added (RudderStack's transformer), and there alone. */
+function assertValues({ schema }: Upload['payload'], { isValueBased }: Segment): void {
+  if (schema.includes('LOOKALIKE_VALUE') === isValueBased) return
+  throw new Refusal(invalidParameter('LOOKALIKE_VALUE is for value-based audiences'))
+}
+
+function toMember(schema: readonly string[], row: readonly unknown[]): Member {
+  return Object.fromEntries(schema.map((key, i) => [key, row[i]]))
+}
+
+/** What a person is known by: each of these alone is enough, without them the name and place. */
+function identitiesOf(member: Member): string[] {
+  const identities = ['EXTERN_ID', 'EMAIL', 'PHONE', 'MADID']
+    .filter((key) => (member[key] ?? '') !== '')
+    .map((key) => `${key} ${String(member[key])}`)
+  if (identities.length > 0) return identities
+  return [JSON.stringify([member['FN'], member['LN'], member['ZIP'], member['COUNTRY']])]
 }
 
 function bodyOf<S extends TSchema>({ body }: GraphRequest, schema: S): Static<S> {
@@ -296,19 +355,37 @@ function bodyOf<S extends TSchema>({ body }: GraphRequest, schema: S): Static<S>
   throw new Refusal(invalidParameter(`${problem?.instancePath} ${problem?.message}`))
 }
 
-function described(segment: Segment) {
+const NORMAL = { code: 200, description: 'Normal' }
+/** `operation_status` for each state, where people were uploaded. */
+const OPERATIONS = {
+  processing: { code: 441, description: 'The audience is being populated' },
+  ready: NORMAL,
+  too_small: NORMAL,
+  suspended: { code: 471, description: 'Flagged for integrity' }
+}
+
+function described(segment: Segment, settings: SandboxSettings) {
+  const { id, members } = segment
+  const { state, matched } = standingOf(
+    settings,
+    { id, members: members.size },
+    MINIMUM_AUDIENCE_SIZE
+  )
+  const isEmpty = segment.isMultiKey === undefined
   return {
-    id: segment.id,
+    id,
     name: segment.name,
     subtype: segment.subtype,
     description: segment.description,
     time_updated: segment.updatedAtSeconds,
     is_value_based: segment.isValueBased,
-    operation_status:
-      segment.members.size === 0
-        ? { code: 410, description: 'No upload' }
-        : { code: 200, description: 'Normal' },
-    delivery_status: { code: 300, description: 'Too small' }
+    operation_status: isEmpty ? { code: 410, description: 'No upload' } : OPERATIONS[state],
+    delivery_status:
+      matched < MINIMUM_AUDIENCE_SIZE
+        ? { code: 300, description: 'Too small' }
+        : { code: 200, description: 'Ready' },
+    approximate_count_lower_bound: matched,
+    approximate_count_upper_bound: Math.ceil(matched * 1.2)
   }
 }
 

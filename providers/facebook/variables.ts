@@ -3,6 +3,9 @@ import { BaseUrl } from '../provider.ts'
 
 const optional = Type.Optional
 
+/** Matched people from whom up ads can use an audience. */
+export const MINIMUM_AUDIENCE_SIZE = 100
+
 /** Configuration of one ad account. */
 export const variables = Type.Object(
   {
