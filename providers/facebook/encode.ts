@@ -1,7 +1,7 @@
 import type { Members } from '../../src/audience/members.ts'
 import { purchaseValue } from '../../src/audience/purchase.ts'
 import type { Audience, EncodedBody, Encoder } from '../provider.ts'
-import { Utf8Writer } from '../utf8-writer.ts'
+import { Utf8Writer } from '../../src/audience/utf8-writer.ts'
 import type { FacebookVariables } from './variables.ts'
 
 /**

@@ -1,6 +1,6 @@
 import type { Purchase } from '../../src/audience/schemas.ts'
 import type { Audience, EncodedBody, Encoder } from '../provider.ts'
-import { Utf8Writer } from '../utf8-writer.ts'
+import { Utf8Writer } from '../../src/audience/utf8-writer.ts'
 import { People, Tally } from './people.ts'
 import type { KlaviyoVariables, ProfileField } from './variables.ts'
 

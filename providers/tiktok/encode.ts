@@ -1,7 +1,7 @@
 import type { MatchForm } from '../../src/audience/members.ts'
 import { TextMap } from '../../src/audience/text-map.ts'
-import type { EncodedBody, Encoder } from '../provider.ts'
-import { Utf8Writer } from '../utf8-writer.ts'
+import type { Audience, EncodedBody, Encoder } from '../provider.ts'
+import { Utf8Writer } from '../../src/audience/utf8-writer.ts'
 import type { TikTokVariables } from './variables.ts'
 
 /**
@@ -25,9 +25,6 @@ const PHONE_FORMS: Readonly<Record<TikTokVariables['phoneForm'], readonly MatchF
   both: ['phoneE164', 'phoneDigits']
 }
 
-/** Stands for the audience's id, known only when a body is sent. The rest is hex digits and keys. */
-export const AUDIENCE_ID_PLACEHOLDER = '@AUDIENCE_ID@'
-
 /** The columns of a streamed row, in the order of its cells. */
 export const ID_SCHEMA = ['EMAIL_SHA256', 'PHONE_SHA256'] as const
 
@@ -40,8 +37,19 @@ export const MAX_FILE_BYTES = 50_000_000
 /** A column for each form of an identifier, the most important form first. */
 type Forms = readonly (readonly string[])[]
 
-/** Rows of the JSON array `batch_data`, without its brackets: `[cell,cell]`, a user a line. */
-export function streamEncoder(variables: TikTokVariables): Encoder {
+const ENCODERS: Readonly<
+  Record<TikTokVariables['route'], (variables: TikTokVariables) => Encoder>
+> = { stream: streamEncoder, file: fileEncoder }
+
+export function encoder(_audience: Audience, variables: TikTokVariables): Encoder {
+  return ENCODERS[variables.route](variables)
+}
+
+/**
+ * Rows of the JSON array `batch_data`, without its brackets: `[cell,cell]`, a user a line. A cell has only
+ * the hash; `inAudience` completes it.
+ */
+function streamEncoder(variables: TikTokVariables): Encoder {
   const { batchSize } = variables
   const bodies = new Bodies({ limit: batchSize, separator: USER_SEPARATOR })
   return encoderOf(variables, bodies, (emails, phones, row) => {
@@ -64,7 +72,7 @@ export function streamEncoder(variables: TikTokVariables): Encoder {
  * CSV of the type `MULTIPLE_TYPES`: a header row, which may name a column up to three times, then one
  * row a user with as many fields ("Create a Customer File Audience", TikTok API for Business).
  */
-export function fileEncoder(variables: TikTokVariables): Encoder {
+function fileEncoder(variables: TikTokVariables): Encoder {
   const header = [
     ...EMAIL_FORMS[variables.emailForm].map(() => 'email_SHA256'),
     ...PHONE_FORMS[variables.phoneForm].map(() => 'phone_SHA256')
@@ -146,7 +154,15 @@ function streamRow(email: string, phone: string): string {
 }
 
 function streamCell(id: string): string {
-  return id === '' ? '{}' : `{"id":"${id}","audience_ids":["${AUDIENCE_ID_PLACEHOLDER}"]}`
+  return id === '' ? '{}' : `{"id":"${id}"}`
+}
+
+/**
+ * Rows with the audience, known only when a body is sent, in each cell that has a hash: it would make
+ * bodies half as large again for as long as they are kept.
+ */
+export function inAudience(rows: string, audienceId: string): string {
+  return rows.replaceAll('"}', () => `","audience_ids":["${audienceId}"]}`)
 }
 
 function fileCells(forms: Forms, row: number): string {

@@ -1,6 +1,6 @@
 import * as fc from 'fast-check'
 import { test } from 'tap'
-import { Utf8Writer } from '../../providers/utf8-writer.ts'
+import { Utf8Writer } from '../../src/audience/utf8-writer.ts'
 
 const utf8 = (text: string) => new TextEncoder().encode(text)
 
