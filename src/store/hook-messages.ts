@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto'
+import { PUSH_ENDPOINT } from './ledger.ts'
 import type { Transaction } from './rows.ts'
 import type { SessionRecord } from './session-record.ts'
-import { type AccountState, type Delivery, type LastError } from './store.ts'
+import type { AccountState, Delivery, HookMessage, LastError } from './store.ts'
 
 /** Something that webhooks are told. It holds no personal data. */
 export interface HookEvent {
@@ -74,16 +75,34 @@ function errorOf(error: LastError | undefined) {
  * https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
  */
 export async function addHooks(
-  { sql, options }: Transaction,
+  transaction: Transaction,
   { type, data }: HookEvent,
   now: number
 ): Promise<void> {
   const body = JSON.stringify({ type, timestamp: new Date(now).toISOString(), data })
-  for (const endpoint of options.hookEndpoints) {
-    await sql.run(
-      `INSERT INTO hooks (id, endpoint, type, created_at, due_at, attempts, body)
-       VALUES (?1, ?2, ?3, ?4, ?4, 0, ?5)`,
-      [`msg_${randomUUID()}`, endpoint, type, now, body]
-    )
+  for (const endpoint of transaction.options.hookEndpoints) {
+    await addMessage(transaction, { endpoint, type, body }, now)
   }
+}
+
+/** Notes that whoever asked for it is to be told of a task's end. */
+export async function addPush(
+  transaction: Transaction,
+  taskId: string,
+  now: number
+): Promise<void> {
+  const message = { endpoint: PUSH_ENDPOINT, type: 'adcp.task.completed', body: taskId }
+  await addMessage(transaction, message, now)
+}
+
+async function addMessage(
+  { sql }: Transaction,
+  { endpoint, type, body }: Pick<HookMessage, 'endpoint' | 'type' | 'body'>,
+  now: number
+): Promise<void> {
+  await sql.run(
+    `INSERT INTO hooks (id, endpoint, type, created_at, due_at, attempts, body)
+     VALUES (?1, ?2, ?3, ?4, ?4, 0, ?5)`,
+    [`msg_${randomUUID()}`, endpoint, type, now, body]
+  )
 }

@@ -1,5 +1,5 @@
 import type { Database, Sql } from './sql.ts'
-import { StoreError } from './store.ts'
+import { readSegmentKey, StoreError } from './store.ts'
 
 /** One step from a schema to the next. */
 export interface Migration {
@@ -15,6 +15,8 @@ export interface Migration {
   readonly statements: readonly string[]
   /** For PostgreSQL only, before the others. */
   readonly postgres?: readonly string[]
+  /** What statements alone cannot do, after them. */
+  readonly fill?: (sql: Sql) => Promise<void>
 }
 
 /** Never change one that was released: add another one. */
@@ -122,8 +124,96 @@ export const MIGRATIONS: readonly Migration[] = [
       'CREATE INDEX calls_by_start ON calls (account, started_at)'
     ],
     statements: []
+  },
+  {
+    version: 3,
+    // An older service would send an upload that deletes a segment as one that adds users to it.
+    oldestUser: 3,
+    statements: [
+      'ALTER TABLE deliveries ADD COLUMN deletes INTEGER NOT NULL DEFAULT 0',
+      'ALTER TABLE deliveries ADD COLUMN managed INTEGER NOT NULL DEFAULT 0',
+      'CREATE INDEX deliveries_deleting ON deliveries (lock, position) WHERE deletes = 1',
+      'CREATE INDEX deliveries_managed ON deliveries (lock, settled_at) WHERE managed = 1',
+
+      // What is in their names, to be asked for. A segment's own name is kept as JSON, as it is in a
+      // lock: PostgreSQL's texts hold neither NUL nor half of a surrogate pair.
+      'ALTER TABLE segments ADD COLUMN provider TEXT',
+      'ALTER TABLE segments ADD COLUMN account_id TEXT',
+      'ALTER TABLE segments ADD COLUMN segment_name TEXT',
+      'ALTER TABLE segments ADD COLUMN listed INTEGER NOT NULL DEFAULT 0',
+      'CREATE INDEX segments_by_name ON segments (provider, account_id, segment_name)',
+
+      // One of each account, locked by whoever changes what hangs on it.
+      `CREATE TABLE ledgers (
+         account TEXT NOT NULL PRIMARY KEY,
+         revision INTEGER NOT NULL
+       )`,
+      // The ids of audiences are JSON, as the names of segments.
+      `CREATE TABLE audiences (
+         account TEXT NOT NULL,
+         audience_id TEXT NOT NULL,
+         look_at INTEGER,
+         data TEXT NOT NULL,
+         PRIMARY KEY (account, audience_id)
+       )`,
+      'CREATE INDEX audiences_due ON audiences (look_at) WHERE look_at IS NOT NULL',
+      `CREATE TABLE managed_segments (
+         provider TEXT NOT NULL,
+         account_id TEXT NOT NULL,
+         segment_name TEXT NOT NULL,
+         account TEXT NOT NULL,
+         audience_id TEXT NOT NULL,
+         PRIMARY KEY (provider, account_id, segment_name)
+       )`,
+      `CREATE TABLE syncs (
+         id TEXT NOT NULL PRIMARY KEY,
+         principal TEXT NOT NULL,
+         account TEXT NOT NULL,
+         is_list INTEGER NOT NULL,
+         called_at INTEGER NOT NULL,
+         replay_until INTEGER NOT NULL,
+         outcome BLOB
+       )`,
+      'CREATE INDEX syncs_lists ON syncs (principal, account, called_at) WHERE is_list = 1',
+      'CREATE INDEX syncs_kept ON syncs (replay_until) WHERE outcome IS NOT NULL',
+      'CREATE INDEX syncs_expired ON syncs (replay_until) WHERE outcome IS NULL',
+      `CREATE TABLE tasks (
+         id TEXT NOT NULL PRIMARY KEY,
+         principal TEXT NOT NULL,
+         account TEXT NOT NULL,
+         created_at INTEGER NOT NULL,
+         updated_at INTEGER NOT NULL,
+         completed_at INTEGER,
+         waits_for TEXT NOT NULL,
+         data TEXT NOT NULL,
+         push BLOB
+       )`,
+      'CREATE INDEX tasks_open ON tasks (account, created_at) WHERE completed_at IS NULL',
+      'CREATE INDEX tasks_completed ON tasks (completed_at) WHERE completed_at IS NOT NULL'
+    ],
+    fill: fillSegments
   }
 ]
+
+/** Of those that were known before there were columns for it. */
+async function fillSegments(sql: Sql): Promise<void> {
+  for (const { name, data } of await sql.run('SELECT name, data FROM segments')) {
+    const key = readSegmentKey(String(name))
+    const known: { id?: string; creatingSince?: number } = JSON.parse(String(data))
+    if (key === undefined) continue
+    await sql.run(
+      `UPDATE segments SET provider = ?2, account_id = ?3, segment_name = ?4, listed = ?5
+       WHERE name = ?1`,
+      [
+        String(name),
+        key.provider,
+        key.accountId,
+        JSON.stringify(key.segmentName),
+        known.id === undefined && known.creatingSince === undefined ? 0 : 1
+      ]
+    )
+  }
+}
 
 const CREATE_META =
   'CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL)'
@@ -163,6 +253,7 @@ async function step(
   for (const statement of [...special, ...next.statements]) {
     await sql.run(inDialect(statement, dialect))
   }
+  await next.fill?.(sql)
   await setMeta(sql, 'version', next.version)
   await setMeta(sql, 'oldest_user', next.oldestUser)
   return next.version

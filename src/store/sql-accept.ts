@@ -2,7 +2,14 @@ import { hash, randomUUID } from 'node:crypto'
 import { orUndefined, type Transaction } from './rows.ts'
 import { countUpload, inSession, lockSession, openSession } from './session-record.ts'
 import type { SessionRecord } from './session-record.ts'
-import { addDelivery, DELIVERY, readDelivery, readUpload, startAnew } from './sql-deliveries.ts'
+import {
+  addDelivery,
+  DELIVERY,
+  isCancelled,
+  readDelivery,
+  readUpload,
+  startAnew
+} from './sql-deliveries.ts'
 import {
   type Accepted,
   type Delivery,
@@ -17,7 +24,7 @@ import {
 export async function accept(
   transaction: Transaction,
   given: NewUpload,
-  sealedUsers: Uint8Array,
+  sealedUsers: Uint8Array | undefined,
   targets: readonly Target[]
 ): Promise<Accepted> {
   const now = given.acceptedAt
@@ -33,7 +40,9 @@ export async function accept(
     }
     const deliveries = outcomes.map(({ delivery }) => delivery)
     const started = outcomes.filter(({ starts }) => starts).map(({ delivery }) => delivery)
-    if (started.length > 0) await keepUsers(transaction, upload.id, sealedUsers)
+    if (started.length > 0 && sealedUsers !== undefined) {
+      await keepUsers(transaction, upload.id, sealedUsers)
+    }
     await transaction.enqueue(turnsOf(started))
     // Also of those under way: who sends again may not have heard of them, and no queue either.
     return { upload, duplicate: known !== undefined, deliveries, turns: turnsOf(deliveries) }
@@ -60,7 +69,9 @@ function identityOf(upload: NewUpload): string {
       upload.segmentName,
       upload.type,
       upload.defaultCountry ?? '',
-      upload.contentHash
+      upload.contentHash,
+      // Adding was all there was once, and what was accepted then is still recognised.
+      ...(upload.mode === 'add' ? [] : [upload.mode])
     ])
   )
 }
@@ -98,8 +109,9 @@ async function keep(
   )
   const earlier = rows.map(readUpload)
   const replacesSequence = earlier.some(
-    ({ contentHash, segmentName }) =>
-      contentHash !== given.contentHash && segmentName === given.segmentName
+    ({ contentHash, mode, segmentName }) =>
+      (contentHash !== given.contentHash || mode !== given.mode) &&
+      segmentName === given.segmentName
   )
   const upload = { ...given, id: randomUUID(), replacesSequence, report: undefined }
   record.revision += 1
@@ -131,16 +143,17 @@ async function deliveriesOf({ sql }: Transaction, uploadId: string): Promise<Del
 async function deliver(
   transaction: Transaction,
   record: SessionRecord,
-  { id: uploadId, sequence }: Upload,
+  upload: Upload,
   had: readonly Delivery[],
   target: Target,
   now: number
 ): Promise<Outcome> {
+  const { id: uploadId, sequence } = upload
   const before = had.find(({ provider, tag }) => provider === target.provider && tag === target.tag)
   if (before === undefined) {
     const times = { queuedAt: now, targetedAt: now }
     const fresh = { ...target, ...FRESH, ...times, id: randomUUID(), uploadId, sequence }
-    const delivery = await addDelivery(transaction, record, fresh)
+    const delivery = await addDelivery(transaction, record, upload, fresh)
     await transaction.sql.run('UPDATE uploads SET settled_at = NULL WHERE id = ?1', [uploadId])
     return { delivery, starts: true }
   }
@@ -175,13 +188,14 @@ export async function restart(
       `SELECT ${DELIVERY}, EXISTS (
          SELECT 1 FROM payloads WHERE payloads.upload_id = deliveries.upload_id
        ) AS has_users
-       FROM deliveries WHERE owner = ?1 AND session_id = ?2 AND state = 'failed'
+       FROM deliveries WHERE owner = ?1 AND session_id = ?2 AND state = 'failed' AND deletes = 0
+         AND NOT EXISTS (${LATER_DELETION})
        ORDER BY position`,
       [owner, sessionId]
     )
     const wanted = rows
       .map((row) => ({ failed: readDelivery(row), hasUsers: Boolean(row['has_users']) }))
-      .filter(({ failed }) => isOf(channels, failed))
+      .filter(({ failed }) => isOf(channels, failed) && !isCancelled(failed))
     const started: Delivery[] = []
     for (const { failed, hasUsers } of wanted) {
       if (hasUsers) started.push(await startAnew(transaction, record, failed, now))
@@ -191,6 +205,11 @@ export async function restart(
     return { deliveries: started, expired: wanted.length - started.length, turns }
   })
 }
+
+/** What a segment held before it was deleted does not come back. */
+const LATER_DELETION = `SELECT 1 FROM deliveries AS later
+  WHERE later.lock = deliveries.lock AND later.deletes = 1
+    AND later.position > deliveries.position`
 
 function isOf(channels: readonly string[] | undefined, { provider, tag }: Target): boolean {
   return (

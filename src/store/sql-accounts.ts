@@ -2,39 +2,7 @@ import { isDeepStrictEqual } from 'node:util'
 import { accountHeld, accountReleased, addHooks } from './hook-messages.ts'
 import type { Transaction } from './rows.ts'
 import type { Row } from './sql.ts'
-import { type AccountState, OPEN_ACCOUNT, type Segment } from './store.ts'
-
-export async function segment({ sql }: Transaction, key: string): Promise<Segment | undefined> {
-  const [row] = await sql.run('SELECT data FROM segments WHERE name = ?1', [key])
-  return row && { ...UNKNOWN_SEGMENT, ...readSegment(row) }
-}
-
-const UNKNOWN_SEGMENT: Segment = {
-  id: undefined,
-  createdAt: undefined,
-  creatingSince: undefined,
-  notes: undefined
-}
-
-function readSegment({ data }: Row): Partial<Segment> {
-  return JSON.parse(String(data))
-}
-
-export async function changeSegment(
-  { sql }: Transaction,
-  key: string,
-  change: Partial<Segment>,
-  now: number
-): Promise<void> {
-  // Takes the row's lock also where it exists already.
-  const [row] = await sql.run(
-    `INSERT INTO segments (name, data, changed_at) VALUES (?1, '{}', ?2)
-     ON CONFLICT (name) DO UPDATE SET changed_at = excluded.changed_at RETURNING data`,
-    [key, now]
-  )
-  const data = { ...(row && readSegment(row)), ...change }
-  await sql.run('UPDATE segments SET data = ?2 WHERE name = ?1', [key, JSON.stringify(data)])
-}
+import { type AccountState, OPEN_ACCOUNT } from './store.ts'
 
 type AccountRest = Omit<AccountState, 'status' | 'until'>
 

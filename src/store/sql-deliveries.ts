@@ -6,6 +6,7 @@ import { inSession, lockSession, type SessionRecord } from './session-record.ts'
 import type { Row } from './sql.ts'
 import {
   accountKey,
+  CANCELLED,
   type Delivery,
   type DeliveryChange,
   FRESH,
@@ -13,7 +14,8 @@ import {
   segmentLock,
   StaleError,
   turnOf,
-  type Upload
+  type Upload,
+  type Work
 } from './store.ts'
 
 /** Everything of a delivery that a row's document may lack. */
@@ -29,6 +31,9 @@ export const DELIVERY = 'data, position, revision'
 
 /** Everything of an upload that a row's document may lack. */
 const ABSENT_FROM_UPLOAD = {
+  mode: 'add',
+  managed: undefined,
+  phoneHashes: undefined,
   pullDate: undefined,
   defaultCountry: undefined,
   traceparent: undefined,
@@ -64,6 +69,7 @@ function columnsOf(delivery: Delivery) {
 export async function addDelivery(
   { sql, nextPosition }: Transaction,
   record: SessionRecord,
+  { mode, managed }: Pick<Upload, 'mode' | 'managed'>,
   fresh: Omit<Delivery, 'position' | 'revision'>
 ): Promise<Delivery> {
   record.revision += 1
@@ -71,8 +77,8 @@ export async function addDelivery(
   const delivery = { ...fresh, position: 0, revision: record.revision }
   const [row] = await sql.run(
     `INSERT INTO deliveries (id, state, waiting, queued_at, next_attempt_at, settled_at, revision,
-       data, upload_id, owner, session_id, account, lock, position)
-     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ${nextPosition})
+       data, upload_id, owner, session_id, account, lock, deletes, managed, position)
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ${nextPosition})
      RETURNING position`,
     [
       ...columnsOf(delivery),
@@ -80,7 +86,9 @@ export async function addDelivery(
       record.owner,
       record.sessionId,
       accountKey(delivery),
-      segmentLock(delivery)
+      segmentLock(delivery),
+      mode === 'delete' ? 1 : 0,
+      managed === undefined ? 0 : 1
     ]
   )
   return { ...delivery, position: Number(row?.['position']) }
@@ -193,20 +201,26 @@ async function lockSessionOf(transaction: Transaction, id: string): Promise<Sess
   return record
 }
 
-/** Notes whether an upload is done, and lets its users go once they are everywhere. */
+/** Notes whether an upload is done, and lets its users go once nobody needs them any more. */
 async function settleUpload({ sql }: Transaction, uploadId: string): Promise<void> {
-  const rows = await sql.run('SELECT state, settled_at FROM deliveries WHERE upload_id = ?1', [
-    uploadId
-  ])
+  const rows = await sql.run(
+    `SELECT ${DELIVERY}, state, settled_at FROM deliveries WHERE upload_id = ?1`,
+    [uploadId]
+  )
   const times = rows.map((row) => orUndefined(row['settled_at']))
   const isDone = times.every((time) => time !== undefined)
   await sql.run('UPDATE uploads SET settled_at = ?2 WHERE id = ?1', [
     uploadId,
     isDone ? Math.max(...times) : null
   ])
-  if (rows.every(({ state }) => state === 'delivered')) {
+  if (rows.every((row) => row['state'] === 'delivered' || isCancelled(readDelivery(row)))) {
     await sql.run('DELETE FROM payloads WHERE upload_id = ?1', [uploadId])
   }
+}
+
+/** It was not sent because its segment is being deleted, and never will be. */
+export function isCancelled({ state, lastError }: Delivery): boolean {
+  return state === 'failed' && lastError?.code === CANCELLED
 }
 
 export async function deliveries(
@@ -243,25 +257,30 @@ function readTurn(row: Row): Turn {
   }
 }
 
-export async function work(
-  transaction: Transaction,
-  turn: Turn
-): Promise<{ delivery: Delivery; upload: Upload } | undefined> {
+/** Whether a delivery that deletes the segment comes behind this one. */
+const IS_CANCELLED = `deletes = 0 AND EXISTS (
+  SELECT 1 FROM deliveries AS later WHERE later.lock = deliveries.lock AND later.deletes = 1
+    AND later.position > deliveries.position AND later.settled_at IS NULL
+) AS is_cancelled`
+
+export async function work(transaction: Transaction, turn: Turn): Promise<Work | undefined> {
   const { sql } = transaction
   const [row] =
     turn.kind === 'send'
       ? await sql.run(
-          `SELECT ${DELIVERY} FROM deliveries WHERE lock = ?1 AND waiting = 1
+          `SELECT ${DELIVERY}, ${IS_CANCELLED} FROM deliveries WHERE lock = ?1 AND waiting = 1
            ORDER BY position LIMIT 1`,
           [turn.lock]
         )
-      : await sql.run(`SELECT ${DELIVERY} FROM deliveries WHERE id = ?1 AND state = 'confirming'`, [
-          turn.deliveryId
-        ])
+      : await sql.run(
+          `SELECT ${DELIVERY}, ${IS_CANCELLED} FROM deliveries
+           WHERE id = ?1 AND state = 'confirming'`,
+          [turn.deliveryId]
+        )
   if (row === undefined) return undefined
   const delivery = readDelivery(row)
   const upload = await uploadById(transaction, delivery.uploadId)
-  return upload && { delivery, upload }
+  return upload && { delivery, upload, isCancelled: Boolean(row['is_cancelled']) }
 }
 
 async function uploadById({ sql }: Transaction, id: string): Promise<Upload | undefined> {

@@ -1,4 +1,4 @@
-import { readCursor, writeCursor } from './cursor.ts'
+import { pageOf, readCursor } from './cursor.ts'
 import type { Transaction } from './rows.ts'
 import { readSession, summaryOf } from './session-record.ts'
 import { DELIVERY, readDelivery, readUpload } from './sql-deliveries.ts'
@@ -73,18 +73,6 @@ export async function sessionDeliveries(
     state === undefined ? values : [...values, state]
   )
   return pageOf(rows.map(readDelivery), limit, (last) => [last.position])
-}
-
-/** @param found one more than the page takes, if there is one. */
-function pageOf<T>(
-  found: readonly T[],
-  limit: number,
-  keyOf: (item: T) => readonly number[]
-): Page<T> {
-  const items = found.slice(0, limit)
-  const last = items.at(-1)
-  const hasNext = found.length > limit && last !== undefined
-  return { items, next: hasNext ? writeCursor(keyOf(last)) : undefined }
 }
 
 export async function changesSince(

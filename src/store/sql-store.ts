@@ -1,14 +1,7 @@
 import type { Turn } from './queue.ts'
 import type { Transaction } from './rows.ts'
 import { accept, restart } from './sql-accept.ts'
-import {
-  account,
-  accounts,
-  changeSegment,
-  claimProbe,
-  segment,
-  setAccount
-} from './sql-accounts.ts'
+import { account, accounts, claimProbe, setAccount } from './sql-accounts.ts'
 import {
   changeDelivery,
   deliveries,
@@ -20,17 +13,24 @@ import {
   work
 } from './sql-deliveries.ts'
 import { settleHook, takeHooks } from './sql-hooks.ts'
+import { audiences } from './sql-ledger.ts'
+import { changeSegment, segment, segments } from './sql-segments.ts'
 import { changesSince, session, sessionDeliveries, sessions } from './sql-sessions.ts'
+import { noteStatus, takeDueAudiences } from './sql-status.ts'
 import {
   backlog,
+  type Cutoffs,
   cutoffsOf,
   MAX_SESSIONS,
   sweepable,
   sweepHooks,
   sweepSession
 } from './sql-sweep.ts'
+import { syncAudiences } from './sql-sync.ts'
+import { giveUpTask, overdueTasks, pushOf, sweepTasks, task } from './sql-tasks.ts'
 import type { Database, Sql } from './sql.ts'
 import type { Store, StoreOptions } from './store.ts'
+import { sweepSyncs } from './sync-records.ts'
 
 export interface SqlStoreOptions extends StoreOptions {
   /** Writes turns to a queue that lies in the same database, in the transaction that made them. */
@@ -73,6 +73,15 @@ export function createSqlStore(database: Database, options: SqlStoreOptions): Sq
   async function sweepSome(now: number): Promise<boolean> {
     const cutoffs = cutoffsOf(options, now)
     await inTransaction(sweepHooks)(now)
+    await inTransaction(sweepTasks)(cutoffs.tasks)
+    const overdue = await inTransaction(overdueTasks)(now)
+    for (const one of overdue) await inTransaction(giveUpTask)(one, now)
+    const hasMoreSyncs = await inTransaction(sweepSyncs)(now)
+    const hasMoreSessions = await sweepSessions(cutoffs)
+    return hasMoreSyncs || hasMoreSessions || overdue.length > 0
+  }
+
+  async function sweepSessions(cutoffs: Cutoffs): Promise<boolean> {
     const found = await inTransaction(sweepable)(cutoffs)
     let cleared = 0
     // Each session in a transaction of its own: nobody has to wait for all of them.
@@ -97,6 +106,7 @@ export function createSqlStore(database: Database, options: SqlStoreOptions): Sq
     sessionDeliveries: inTransaction(sessionDeliveries),
     changesSince: inTransaction(changesSince),
     restart: inTransaction(restart),
+    segments: inTransaction(segments),
     segment: inTransaction(segment),
     changeSegment: inTransaction(changeSegment),
     account: inTransaction(account),
@@ -105,6 +115,12 @@ export function createSqlStore(database: Database, options: SqlStoreOptions): Sq
     claimProbe: inTransaction(claimProbe),
     takeHooks: inTransaction(takeHooks),
     settleHook: inTransaction(settleHook),
+    syncAudiences: inTransaction(syncAudiences),
+    audiences: inTransaction(audiences),
+    takeDueAudiences: inTransaction(takeDueAudiences),
+    noteStatus: inTransaction(noteStatus),
+    task: inTransaction(task),
+    pushOf: inTransaction(pushOf),
     backlog: inTransaction(backlog),
     sweep: (now) => sweepAll(() => sweepSome(now)),
     sweepSome,

@@ -14,15 +14,18 @@ export const MAX_SESSIONS = 200
 const MAX_UPLOADS = 1_000
 
 /** Before when something must have settled to go. */
-interface Cutoffs {
+export interface Cutoffs {
   readonly users: number
   readonly status: number
+  readonly tasks: number
 }
 
 export function cutoffsOf({ dedupMs, retentionMs }: StoreOptions, now: number): Cutoffs {
   return {
     users: now - retentionMs,
-    status: now - Math.max(dedupMs, retentionMs, KEEP_STATUS_MS)
+    status: now - Math.max(dedupMs, retentionMs, KEEP_STATUS_MS),
+    // A message about one reads it.
+    tasks: now - Math.max(retentionMs, KEEP_HOOKS_MS)
   }
 }
 

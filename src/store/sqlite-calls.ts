@@ -1,3 +1,4 @@
+import type { SyncRequest } from './ledger.ts'
 import type { SqlStore } from './sql-store.ts'
 import { CursorError, StaleError, StoreError, type StoreOptions } from './store.ts'
 
@@ -47,4 +48,12 @@ export function movable(values: readonly unknown[]): ArrayBuffer[] {
       ? [value.buffer]
       : []
   )
+}
+
+/** The sealed users of a call, which lie within it beside keys that must stay where they are. */
+export function usersOf({ changes = [] }: Pick<SyncRequest, 'changes'>): Uint8Array[] {
+  return changes
+    .filter((change) => change.action === 'upsert')
+    .flatMap(({ add, remove }) => [add, remove])
+    .flatMap((members) => members?.sealedUsers ?? [])
 }

@@ -1,6 +1,13 @@
 import { Worker } from 'node:worker_threads'
 import { type SqlStore, sweepAll } from './sql-store.ts'
-import { type Answer, type Call, movable, readError, type ThreadOptions } from './sqlite-calls.ts'
+import {
+  type Answer,
+  type Call,
+  movable,
+  readError,
+  type ThreadOptions,
+  usersOf
+} from './sqlite-calls.ts'
 import { type Store, StoreError, type StoreOptions } from './store.ts'
 
 export interface SqliteOptions extends StoreOptions {
@@ -40,6 +47,7 @@ export async function openSqlite(options: SqliteOptions): Promise<Store> {
     sessionDeliveries: call('sessionDeliveries'),
     changesSince: call('changesSince'),
     restart: call('restart'),
+    segments: call('segments'),
     segment: call('segment'),
     changeSegment: call('changeSegment'),
     account: call('account'),
@@ -48,6 +56,12 @@ export async function openSqlite(options: SqliteOptions): Promise<Store> {
     claimProbe: call('claimProbe'),
     takeHooks: call('takeHooks'),
     settleHook: call('settleHook'),
+    syncAudiences: (request) => thread.call('syncAudiences', [request], movable(usersOf(request))),
+    audiences: call('audiences'),
+    takeDueAudiences: call('takeDueAudiences'),
+    noteStatus: call('noteStatus'),
+    task: call('task'),
+    pushOf: call('pushOf'),
     backlog: call('backlog'),
     // The thread answers others in between.
     sweep: (now) => sweepAll(() => sweepSome(now)),
@@ -105,16 +119,26 @@ function createThread(options: SqliteOptions) {
     for (const { reject } of failed) reject(error)
   }
 
-  function call<T>(name: keyof SqlStore, args: readonly unknown[]): Promise<T> {
-    return isClosed ? Promise.reject(new StoreError('the store is closed')) : send(name, args)
+  function call<T>(
+    name: keyof SqlStore,
+    args: readonly unknown[],
+    moved = movable(args)
+  ): Promise<T> {
+    return isClosed
+      ? Promise.reject(new StoreError('the store is closed'))
+      : send(name, args, moved)
   }
 
-  function send<T>(name: keyof SqlStore, args: readonly unknown[]): Promise<T> {
+  function send<T>(
+    name: keyof SqlStore,
+    args: readonly unknown[],
+    moved: readonly ArrayBuffer[] = []
+  ): Promise<T> {
     const { promise, resolve, reject } = Promise.withResolvers<T>()
     const message: Call = { id: (lastId += 1), name, args }
     waiting.set(message.id, { resolve, reject })
     worker ??= start()
-    worker.postMessage(message, movable(args))
+    worker.postMessage(message, moved)
     return promise
   }
 

@@ -174,7 +174,7 @@ export interface Accepted {
 export interface Work {
   readonly delivery: Delivery
   readonly upload: Upload
-  /** A later delivery deletes the whole segment. */
+  /** A later delivery deletes the whole segment; never so of one that deletes it itself. */
   readonly isCancelled: boolean
 }
 
@@ -253,6 +253,10 @@ export interface Segment {
   readonly createdAt: number | undefined
   /** Since when its platform was asked to create it, until that was answered. */
   readonly creatingSince: number | undefined
+  /** Since when its platform does not know this id any more, until it is found or created anew. */
+  readonly lostSince?: number | undefined
+  /** The id that was deleted last: platforms may list it for a while. */
+  readonly deletedId?: string | undefined
   /** The provider's own notes: anything that survives `JSON.stringify`. */
   readonly notes: unknown
 }
@@ -398,7 +402,8 @@ export interface Store extends LedgerStore {
     revision: number
   ): Promise<SessionChanges | undefined>
   /**
-   * Starts a session's failed deliveries anew, behind what was accepted for their segments since.
+   * Starts a session's failed deliveries anew, behind what was accepted for their segments since; not
+   * those that delete a segment, nor those of before a deletion of their segment was accepted.
    * `channels`: only those of these providers or `provider/tag`. `undefined`: no such session.
    */
   restart(
@@ -409,7 +414,8 @@ export interface Store extends LedgerStore {
   ): Promise<Restarted | undefined>
 
   /**
-   * Segments that have or had an id, by their keys.
+   * Segments that are at their platforms as far as is known, by their keys: those that have an id, and
+   * those that were created or may be on the way to it.
    * @throws CursorError
    */
   segments(query: SegmentsQuery): Promise<Page<ListedSegment>>
@@ -463,6 +469,9 @@ export interface StoreOptions {
   readonly hookEndpoints: readonly string[]
 }
 
+/** Code of the `LastError` of a delivery that was not sent because its segment is being deleted. */
+export const CANCELLED = 'cancelled'
+
 const SETTLED: ReadonlySet<DeliveryState> = new Set(['delivered', 'failed'])
 
 export function isSettled({ state }: Pick<Delivery, 'state'>): boolean {
@@ -496,6 +505,20 @@ export function segmentKey(
   kind: string
 ): string {
   return `${segmentLock(target)}${kind}`
+}
+
+const JSON_TEXT = String.raw`"(?:[^"\\]|\\.)*"`
+const SEGMENT_KEY = new RegExp(`^\\[${JSON_TEXT},${JSON_TEXT},${JSON_TEXT}\\]`, 's')
+
+/** Reads a `segmentKey`; `undefined` where it is none. */
+export function readSegmentKey(
+  key: string
+): Pick<ListedSegment, 'provider' | 'accountId' | 'segmentName' | 'kind'> | undefined {
+  const match = SEGMENT_KEY.exec(key)
+  if (match === null) return undefined
+  const [lock] = match
+  const [provider, accountId, segmentName]: [string, string, string] = JSON.parse(lock)
+  return { provider, accountId, segmentName, kind: key.slice(lock.length) }
 }
 
 /** Names one segment of one account: what is written to it goes one after the other. */

@@ -163,8 +163,8 @@ test('a file that another process lets go is waited for', async (t) => {
 })
 
 test('a full disk refuses what it cannot take, and takes again what it can', async (t) => {
-  // A file of 200 kB.
-  const store = await openStore(t, { path: fileIn(t), maxPages: 50 })
+  // A file of 300 kB.
+  const store = await openStore(t, { path: fileIn(t), maxPages: 75 })
   const accepted = new Set<string>()
   const send = async (sequence: number, bytes: number) => {
     const { upload: kept } = await store.accept(upload({ sequence }), sealed(bytes), [EU, TT])
