@@ -162,7 +162,8 @@ function streamCell(id: string): string {
  * bodies half as large again for as long as they are kept.
  */
 export function inAudience(rows: string, audienceId: string): string {
-  return rows.replaceAll('"}', () => `","audience_ids":["${audienceId}"]}`)
+  const end = `","audience_ids":[${JSON.stringify(audienceId)}]}`
+  return rows.replaceAll('"}', () => end)
 }
 
 function fileCells(forms: Forms, row: number): string {

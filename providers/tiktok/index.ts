@@ -1,8 +1,8 @@
 import { ProviderError } from '../errors.ts'
-import { defineProvider, type Encoder, type ProviderLimits } from '../provider.ts'
+import { defineProvider, type ProviderLimits } from '../provider.ts'
 import { checkAccount, findAudience } from './api.ts'
 import { addFile, confirmFile } from './customer-file.ts'
-import { fileEncoder, MAX_FILE_BYTES, streamEncoder } from './encode.ts'
+import { encoder, MAX_FILE_BYTES } from './encode.ts'
 import { createStreamAudience, streamUsers } from './streaming.ts'
 import { variables, type TikTokVariables } from './variables.ts'
 
@@ -39,10 +39,6 @@ const LIMITS: Readonly<
   })
 }
 
-const ENCODERS: Readonly<
-  Record<TikTokVariables['route'], (variables: TikTokVariables) => Encoder>
-> = { stream: streamEncoder, file: fileEncoder }
-
 /** `segment/audience` cuts longer names to 67 characters and `...`; a customer file's may have 128. */
 const STORED_NAMES: Readonly<Record<TikTokVariables['route'], (name: string) => string>> = {
   stream: (name) => (name.length > 70 ? `${cut(name, 67)}...` : name),
@@ -70,8 +66,7 @@ export const tiktok = defineProvider({
     route === 'stream' ? advertiserId : `${advertiserId}/${route}`,
   storedName: (name, { route }) => STORED_NAMES[route](name),
 
-  encoder: (_audience, settings) => ENCODERS[settings.route](settings),
-
+  encoder,
   findSegment: findAudience,
 
   async createSegment(audience, context) {

@@ -2,7 +2,7 @@ import { Type } from 'typebox'
 import { ProviderError } from '../errors.ts'
 import type { Audience, EncodedBody, UploadResult } from '../provider.ts'
 import { post, type Context } from './api.ts'
-import { AUDIENCE_ID_PLACEHOLDER, ID_SCHEMA, USER_SEPARATOR } from './encode.ts'
+import { ID_SCHEMA, inAudience, USER_SEPARATOR } from './encode.ts'
 import { INVALID_PARAMETER } from './errors.ts'
 
 /** Parts of one body refused at once; more of them mean that TikTok minds the request, not a user. */
@@ -33,7 +33,7 @@ export async function streamUsers(
   audienceId: string,
   context: Context
 ): Promise<UploadResult> {
-  const users = new TextDecoder().decode(payload).replaceAll(AUDIENCE_ID_PLACEHOLDER, audienceId)
+  const users = inAudience(new TextDecoder().decode(payload), audienceId)
   try {
     return { warnings: await sendMapping(users, context) }
   } catch (error) {

@@ -1,6 +1,7 @@
 import { hash } from 'node:crypto'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { inAudience } from '../../providers/tiktok/encode.ts'
 import { createMembers, type MatchForm, type Members } from '../../src/audience/members.ts'
 import { checkUsers, readUsers } from '../../src/audience/parse-users.ts'
 import { type EncodeTarget, encodeUsers } from '../../src/dispatch/worker.ts'
@@ -151,6 +152,16 @@ function columns(users: Uint8Array, defaultCountry: string | undefined) {
   return Object.fromEntries([...whole].map(([name, column]) => [name, sha256OfAll(column)]))
 }
 
+/** A body as it is sent, but for what frames it. */
+function sent(
+  { provider, variables }: Pick<EncodeTarget, 'provider' | 'variables'>,
+  payload: Uint8Array
+): string {
+  const text = new TextDecoder().decode(payload)
+  const isStreamed = provider === 'tiktok' && variables['route'] === 'stream'
+  return isStreamed ? inAudience(text, '@AUDIENCE_ID@') : text
+}
+
 function bodies(users: Uint8Array<ArrayBuffer>, defaultCountry: string | undefined) {
   const outcome = encodeUsers({
     sealed: seal(users, 'golden', keys),
@@ -160,22 +171,23 @@ function bodies(users: Uint8Array<ArrayBuffer>, defaultCountry: string | undefin
     targets: Object.values(TARGETS).map((target) => ({ ...target, audience }))
   })
   if ('unreadable' in outcome) throw new Error(outcome.unreadable)
-  const encodings = outcome.encodings.map((encoding) => {
-    if ('stack' in encoding) return encoding
+  const targets = Object.entries(TARGETS)
+  const encodings = outcome.encodings.map((encoding, index) => {
+    const [name, target] = targets[index] ?? []
+    if (name === undefined || target === undefined) throw new Error('no target')
+    if ('stack' in encoding) return [name, encoding]
     const { bodies: made, leftOut, notes } = encoding
-    return {
+    const hashes = made.map((body) => [body.users, sha256(sent(target, body.payload))])
+    const summary = {
       bodies: made.length,
       users: made.reduce((sum, body) => sum + body.users, 0),
-      sha256: sha256OfAll(made.map(({ payload, users: count }) => [count, sha256(payload)])),
+      sha256: sha256OfAll(hashes),
       leftOut,
       notes
     }
+    return [name, summary]
   })
-  const names = Object.keys(TARGETS)
-  return {
-    report: outcome.report,
-    ...Object.fromEntries(encodings.map((encoding, index) => [names[index], encoding]))
-  }
+  return { report: outcome.report, ...Object.fromEntries(encodings) }
 }
 
 /** What becomes of so many dirty users, each part under its name. */
