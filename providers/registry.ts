@@ -3,5 +3,5 @@ import { klaviyo } from './klaviyo/index.ts'
 import type { Provider } from './provider.ts'
 import { tiktok } from './tiktok/index.ts'
 
-/** Every platform this service knows: a new one is its folder and one line here. */
+/** Every platform this service knows: a new one is its folder, one line here and one in `encoders.ts`. */
 export const providers: readonly Provider[] = [facebook, tiktok, klaviyo]

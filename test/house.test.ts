@@ -2,6 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { dirname, join, normalize } from 'node:path'
 import { test } from 'tap'
 import packageJson from '../package.json' with { type: 'json' }
+import { encoders } from '../providers/encoders.ts'
 import { providers } from '../providers/registry.ts'
 
 /** An import as written in a file of ours. */
@@ -148,6 +149,30 @@ test('no file imports itself through others', async (t) => {
   }
   for (const file of files) visit(file, [])
   t.same(cycles, [])
+})
+
+test('worker threads load no package but those that their work needs', async (t) => {
+  const loaded = new Set(['src/dispatch/worker.ts'])
+  const packages = new Set<string>()
+  for (const file of loaded) {
+    for (const { target, isOurs } of imports.filter((one) => one.file === file && one.isStatic)) {
+      if (isOurs) loaded.add(target)
+      else if (!target.startsWith('node:')) packages.add(target)
+    }
+  }
+  t.same([...packages].toSorted(), [
+    'i18n-iso-countries',
+    'libphonenumber-js/max',
+    'libphonenumber-js/max/metadata',
+    'piscina'
+  ])
+})
+
+test('worker threads know the encoder of every platform', async (t) => {
+  t.same(Object.keys(encoders).toSorted(), providers.map(({ name }) => name).toSorted())
+  for (const provider of providers) {
+    t.ok(encoders[provider.name] === provider.encoder, provider.name)
+  }
 })
 
 test('every folder of providers is a platform of the registry', async (t) => {

@@ -1,7 +1,7 @@
 import { setPriority } from 'node:os'
 import { isMainThread } from 'node:worker_threads'
+import { encoders as encodersByName } from '../../providers/encoders.ts'
 import type { Audience, Encoder, Encoding } from '../../providers/provider.ts'
-import { providers } from '../../providers/registry.ts'
 import { createMembers, type Members } from '../audience/members.ts'
 import { checkUsers, readUsers, type UsersProblem } from '../audience/parse-users.ts'
 import { createFieldReport, type FieldReport } from '../audience/report.ts'
@@ -164,9 +164,9 @@ function encoderOf(
   audience: Audience,
   variables: Readonly<Record<string, unknown>>
 ): Encoder {
-  const provider = providers.find((one) => one.name === name)
-  if (provider === undefined) throw new Error(`no provider ${name}`)
-  return provider.encoder(audience, variables)
+  const encoder = encodersByName[name]
+  if (encoder === undefined) throw new Error(`no provider ${name}`)
+  return encoder(audience, variables)
 }
 
 function hashOf({ bodies }: Encoding, keys: KeyRing): string {
