@@ -1,10 +1,18 @@
 import { ROOT_CONTEXT, type Tracer } from '@opentelemetry/api'
 import type { FastifyBaseLogger } from 'fastify'
 import { ProviderError } from '../../providers/errors.ts'
-import type { CheckProblem } from '../../providers/provider.ts'
+import type { CheckProblem, ProviderContext, SegmentStatus } from '../../providers/provider.ts'
 import type { TakeTurn, Turn, TurnOutcome } from '../store/queue.ts'
 import type { Storage } from '../store/storage.ts'
-import { accountKey, type Delivery, StoreError, turnOf, type Upload } from '../store/store.ts'
+import {
+  accountKey,
+  CANCELLED,
+  type Delivery,
+  type LastError,
+  StoreError,
+  turnOf,
+  type Upload
+} from '../store/store.ts'
 import type { Clock } from './clock.ts'
 import {
   createDestinations,
@@ -42,6 +50,8 @@ export interface Dispatcher {
   start(): Promise<void>
   /** The store has new turns. */
   push(turns: readonly Turn[]): void
+  /** Looks at once at what waits in the accounts of these turns: some of it may be cancelled. */
+  wake(turns: readonly Turn[]): void
   /**
    * Waits until each delivery has settled, was taken over by its platform, is held or has failed
    * three times, but no longer than told, and returns how they stand then.
@@ -52,6 +62,11 @@ export interface Dispatcher {
   /** Asks the platform whether everything is in order; if so, what was held goes on. */
   check(destination: Destination): Promise<readonly CheckProblem[]>
   /**
+   * Asks the platform how a segment stands; uploads of the account go first.
+   * @throws ProviderError
+   */
+  segmentStatus(destination: Destination, segmentId: string): Promise<SegmentStatus>
+  /**
    * Takes no further turns, lets what is under way come to its next stopping point within the time,
    * then aborts it; returns how many had to be aborted.
    */
@@ -59,6 +74,9 @@ export interface Dispatcher {
 }
 
 const CHECK_WITHIN_MS = 10_000
+/** Longer, since it waits for uploads of its account. */
+const STATUS_WITHIN_MS = 30_000
+const STATUS_PRIORITY = -1
 const PROBE_MARGIN_MS = 5_000
 const UNKNOWN_TAG_WAIT_MS = 5_000
 const UNKNOWN_TAG_FOR_MS = 24 * 3_600_000
@@ -133,7 +151,8 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
   async function take(turn: Turn, claim: AbortSignal): Promise<TurnOutcome> {
     const work = await store.work(turn)
     if (work === undefined) return 'done'
-    const { delivery, upload } = work
+    const { delivery, upload, isCancelled } = work
+    if (isCancelled && turn.kind === 'send') return cancel(delivery)
     const destination = tagOf(delivery)
     if (destination === undefined) return waitForTag(delivery)
     const job = toJob(upload, { destination, delivery })
@@ -156,6 +175,8 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     const now = clock.now()
     const isStuck = unknownSince !== undefined && now - unknownSince > MOVE_AFTER_MS
     if (targetedAt >= startedAt && !isStuck) return waitForTag(delivery)
+    // What the other account has of this name nobody asked to delete.
+    if (job.upload.mode === 'delete') return fail(delivery, OTHER_ACCOUNT)
     queue.push(await store.moveDelivery(delivery.id, destination.accountId, now))
     return 'done'
   }
@@ -176,9 +197,23 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     return nextAttemptAt === undefined ? 'done' : { againAt: nextAttemptAt }
   }
 
+  /** It settles before anything is sent, whatever its account or tag waits for. */
+  async function cancel(delivery: Delivery): Promise<'done'> {
+    encodings.drop(delivery.id)
+    return fail(delivery, BEING_DELETED)
+  }
+
+  async function fail(delivery: Delivery, lastError: LastError): Promise<'done'> {
+    const now = clock.now()
+    const ended = { state: 'failed', nextAttemptAt: undefined, settledAt: now } as const
+    const { id, revision } = delivery
+    waits.changed(await store.changeDelivery(id, { ...ended, lastError }, now, revision))
+    return 'done'
+  }
+
   async function checkOutcome(destination: Destination): Promise<CheckOutcome> {
     try {
-      return (await ask(destination)).length === 0 ? 'in order' : 'not in order'
+      return (await check(destination)).length === 0 ? 'in order' : 'not in order'
     } catch (error) {
       return isRefusal(error) ? 'not in order' : 'unknown'
     }
@@ -199,9 +234,17 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     }
   }
 
-  async function ask(destination: Destination): Promise<readonly CheckProblem[]> {
+  const check = (destination: Destination) =>
+    ask(destination, (context) => destination.provider.check(context))
+
+  /** Outside of deliveries. */
+  async function ask<T>(
+    destination: Destination,
+    question: (context: ProviderContext) => Promise<T>,
+    { withinMs: limitMs = CHECK_WITHIN_MS, priority = 0 } = {}
+  ): Promise<T> {
     const { signal } = aborting
-    const inTime = AbortSignal.any([signal, AbortSignal.timeout(CHECK_WITHIN_MS)])
+    const inTime = AbortSignal.any([signal, AbortSignal.timeout(limitMs)])
     const context = providerContext(destination, {
       tracer,
       clock,
@@ -210,10 +253,11 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
       parent: ROOT_CONTEXT,
       notes: NO_NOTES,
       runId: '',
-      pause: (forMs) => destination.account.pause(forMs)
+      pause: (forMs) => destination.account.pause(forMs),
+      priority
     })
     try {
-      return await destination.provider.check(context)
+      return await question(context)
     } catch (error) {
       if (signal.aborted || !inTime.aborted) throw error
       throw new ProviderError('transient', 'no answer in time, or the account is paused')
@@ -229,14 +273,23 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     },
 
     push: (turns) => queue.push(turns),
+    wake(turns) {
+      for (const account of new Set(turns.map((turn) => turn.account))) queue.wake(account)
+    },
     wait: (deliveries, forMs) => waits.wait(deliveries, forMs),
     releaseWaits: () => waits.release(),
 
     async check(destination) {
-      const problems = await ask(destination)
+      const problems = await check(destination)
       if (problems.length === 0) await gate.checked(destination)
       return problems
     },
+
+    segmentStatus: (destination, segmentId) =>
+      ask(destination, (context) => destination.provider.status(segmentId, context), {
+        withinMs: STATUS_WITHIN_MS,
+        priority: STATUS_PRIORITY
+      }),
 
     async close(limitMs) {
       stopping.abort(new StoppedError())
@@ -248,6 +301,12 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
       return left
     }
   }
+}
+
+const BEING_DELETED: LastError = { code: CANCELLED, message: 'the segment is being deleted' }
+const OTHER_ACCOUNT: LastError = {
+  code: 'invalid',
+  message: 'the tag stands for another account by now: the segment is not deleted'
 }
 
 function toJob(upload: Upload, found: WithDestination): Job {

@@ -96,6 +96,7 @@ export function uploadAttributes(upload: Upload): Attributes {
   return {
     'audience.name': upload.audienceName,
     'audience.type': upload.type,
+    'audience.mode': upload.mode,
     'audience.session_id': upload.sessionId,
     'audience.batch.sequence': upload.sequence,
     'audience.users': upload.users,

@@ -39,7 +39,7 @@ export class NotListedError extends Error {
   readonly waitMs: number
 
   constructor(waitMs: number) {
-    super('the platform did not answer when the segment was created; it is looked for')
+    super('the segment may be there without being listed yet; it is looked for')
     this.waitMs = waitMs
   }
 }

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import type { Context, Tracer } from '@opentelemetry/api'
 import type { FastifyBaseLogger } from 'fastify'
 import { ProviderError } from '../../providers/errors.ts'
-import type { ProviderContext, UploadResult } from '../../providers/provider.ts'
+import type { EncodedBody, ProviderContext, UploadResult } from '../../providers/provider.ts'
 import type { TurnOutcome } from '../store/queue.ts'
 import {
   type Delivery,
@@ -36,7 +36,7 @@ import {
   toLastError,
   type Verdict
 } from './retry.ts'
-import { type KnownSegment, loadSegment } from './segments.ts'
+import { type KnownSegment, loadSegment, typesOfKinds } from './segments.ts'
 import { faultOf, inSpan } from './tracing.ts'
 
 export interface RunnerOptions {
@@ -59,6 +59,13 @@ export interface Runner {
   deliver(job: Job, signal: AbortSignal): Promise<TurnOutcome>
   /** One look at how far the platform is with what it took. */
   confirm(job: Job, signal: AbortSignal): Promise<TurnOutcome>
+}
+
+/** Whose calls they are, what ends them, and who goes first. */
+interface Calls {
+  readonly parent: Context
+  readonly signal: AbortSignal
+  readonly priority?: number
 }
 
 const FIRST_POLL_MS = 1_000
@@ -115,7 +122,7 @@ export function createRunner(options: RunnerOptions): Runner {
   function contextOf(
     { destination, delivery }: Job,
     { notes }: KnownSegment,
-    { parent, signal, priority }: { parent: Context; signal: AbortSignal; priority?: number }
+    { parent, signal, priority }: Calls
   ): ProviderContext {
     return providerContext(destination, {
       tracer,
@@ -149,14 +156,7 @@ export function createRunner(options: RunnerOptions): Runner {
   }
 
   async function send(job: Job, segment: KnownSegment, context: ProviderContext): Promise<void> {
-    const { destination, audience } = job
-    const attempts = job.delivery.attempts + 1
-    const sending = {
-      state: 'sending',
-      attempts,
-      nextAttemptAt: undefined,
-      unknownSince: undefined
-    } as const
+    const sending = attempting(job)
     using held = await encodings.of(job, {
       begin: () => prepare(job, sending),
       signal: AbortSignal.any([context.signal, stop])
@@ -168,7 +168,15 @@ export function createRunner(options: RunnerOptions): Runner {
     await change(job, { ...sending, ...PREPARED, ...begun, encodingHash: hash, leftOut, notes })
     if (bodies.length === 0) throw new NothingToSendError(noUsableUser(leftOut))
 
-    const segmentId = await segment.resolve(context)
+    const isRemoval = job.audience.mode === 'remove'
+    const segmentId = await (isRemoval ? segment.find(context) : segment.resolve(context))
+    if (isRemoval && segmentId === undefined) {
+      await change(job, {
+        ...NOTHING_SENT,
+        warnings: ['there is no such segment: nothing to remove']
+      })
+      return
+    }
     if (segmentId !== job.delivery.segmentId) {
       // What another segment has is not in this one.
       const isAnother = job.delivery.segmentId !== undefined
@@ -176,12 +184,22 @@ export function createRunner(options: RunnerOptions): Runner {
     }
     for (const body of bodies.slice(job.delivery.acknowledgedBodies)) {
       if (stop.aborted) throw new StoppedError()
-      const result = await destination.provider.upload(body, audience, segmentId, context)
+      const result = await give(job, body, segmentId, context)
       await change(job, acknowledged(job.delivery, body.users, result))
     }
   }
 
-  /** All bodies are at the platform. */
+  /** Deletes what the service created under this name, of whatever kind. */
+  async function deleteSegments(job: Job, calls: Calls): Promise<void> {
+    await change(job, attempting(job))
+    for (const type of typesOfKinds(job.destination)) {
+      const ofType = { ...job, audience: { ...job.audience, type } }
+      const segment = await loadSegment(ofType, { store, clock })
+      await segment.delete(contextOf(job, segment, calls))
+    }
+  }
+
+  /** Everything is at the platform. */
   async function sent(job: Job): Promise<TurnOutcome> {
     await gate.succeeded(job.destination)
     if (job.delivery.tickets.length === 0) return settle(job, 'delivered')
@@ -252,7 +270,7 @@ export function createRunner(options: RunnerOptions): Runner {
       case 'retry':
         return again(job, 'retrying', verdict.waitMs, lastError)
       case 'resolve_anew':
-        await segment.forget()
+        await segment.lost()
         await change(job, { ...NOTHING_SENT, resolvedAnew: true, state: 'retrying', lastError })
         return { againAt: clock.now() }
     }
@@ -286,7 +304,7 @@ export function createRunner(options: RunnerOptions): Runner {
     ticket: string,
     signal: AbortSignal
   ): Promise<UploadResult | undefined> {
-    const segment = await loadSegment(job.destination, job.audience, { store, clock })
+    const segment = await loadSegment(job, { store, clock })
     const context = contextOf(job, segment, { parent: job.parent, signal, priority: POLL_PRIORITY })
     return job.destination.provider.confirm?.(ticket, job.audience, context)
   }
@@ -311,10 +329,12 @@ export function createRunner(options: RunnerOptions): Runner {
   }
 
   async function attempt(job: Job, signal: AbortSignal): Promise<TurnOutcome> {
-    const segment = await loadSegment(job.destination, job.audience, { store, clock })
+    const segment = await loadSegment(job, { store, clock })
     try {
       await traced(job, 'audience.deliver', (parent) =>
-        send(job, segment, contextOf(job, segment, { parent, signal }))
+        job.upload.mode === 'delete'
+          ? deleteSegments(job, { parent, signal })
+          : send(job, segment, contextOf(job, segment, { parent, signal }))
       )
     } catch (error) {
       if (error instanceof StoreError) throw error
@@ -383,4 +403,22 @@ function pollEvery(waitedForMs: number): number {
 const UNFINISHED: LastError = {
   code: 'transient',
   message: 'the platform did not finish its work in time'
+}
+
+/** The delivery at the beginning of its next attempt. */
+function attempting({ delivery }: Job) {
+  const next = { nextAttemptAt: undefined, unknownSince: undefined }
+  return { state: 'sending', attempts: delivery.attempts + 1, ...next } as const
+}
+
+/** Hands a body to the platform, for the segment's people to be added or taken out. */
+function give(
+  { destination: { provider }, audience }: Job,
+  body: EncodedBody,
+  segmentId: string | undefined,
+  context: ProviderContext
+): Promise<UploadResult> {
+  return audience.mode === 'remove' && segmentId !== undefined
+    ? provider.remove(body, audience, segmentId, context)
+    : provider.upload(body, audience, segmentId, context)
 }

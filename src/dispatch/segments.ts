@@ -1,8 +1,10 @@
 import { ProviderError } from '../../providers/errors.ts'
-import type { Audience, ProviderContext, SegmentNotes } from '../../providers/provider.ts'
-import { type Segment, segmentLock, type Store } from '../store/store.ts'
+import type { ProviderContext, SegmentNotes } from '../../providers/provider.ts'
+import { AudienceType } from '../audience/schemas.ts'
+import { type Segment, segmentKey, type Store } from '../store/store.ts'
 import type { Clock } from './clock.ts'
-import { type Destination, targetOf } from './destination.ts'
+import { targetOf } from './destination.ts'
+import type { Job } from './job.ts'
 import { NotListedError } from './retry.ts'
 
 /** A new segment may not be visible everywhere at its platform for this long. */
@@ -19,25 +21,53 @@ export interface KnownSegment {
   readonly notes: SegmentNotes
   /** Known, else found, else created. */
   resolve(context: ProviderContext): Promise<string | undefined>
+  /**
+   * Known, else found.
+   * @throws NotListedError where it may be there unseen.
+   */
+  find(context: ProviderContext): Promise<string | undefined>
+  /**
+   * Deletes it at its platform and forgets it. Without effect where nothing was ever asked of it.
+   * @throws ProviderError `invalid` where the service did not create it.
+   */
+  delete(context: ProviderContext): Promise<void>
   /** Whether it was created so lately that "not found" means "not visible yet". */
   isFresh(): boolean
-  forget(): Promise<void>
+  /** Its platform does not know it any more: it is looked for again. */
+  lost(): Promise<void>
+}
+
+export interface SegmentsOptions {
+  readonly store: Store
+  readonly clock: Clock
+}
+
+/** Whether the service created a segment, or is about to. */
+export function isCreatedHere({
+  createdAt,
+  creatingSince
+}: Pick<Segment, 'createdAt' | 'creatingSince'>): boolean {
+  return (createdAt ?? creatingSince) !== undefined
 }
 
 const UNKNOWN: Segment = {
   id: undefined,
   createdAt: undefined,
   creatingSince: undefined,
+  lostSince: undefined,
+  deletedId: undefined,
   notes: undefined
 }
 
 /** What the store has about a delivery's segment; the delivery is the only one that changes it. */
 export async function loadSegment(
-  destination: Destination,
-  audience: Audience,
-  { store, clock }: { readonly store: Store; readonly clock: Clock }
+  { destination, audience, upload }: Pick<Job, 'destination' | 'audience' | 'upload'>,
+  { store, clock }: SegmentsOptions
 ): Promise<KnownSegment> {
-  const key = segmentKey(destination, audience)
+  const { provider } = destination
+  const isManaged = upload.managed !== undefined
+  const target = { ...targetOf(destination), segmentName: audience.segmentName }
+  const key = segmentKey(target, kindOf(destination, audience.type))
   let known = (await store.segment(key)) ?? UNKNOWN
 
   async function change(changed: Partial<Segment>): Promise<void> {
@@ -45,16 +75,49 @@ export async function loadSegment(
     await store.changeSegment(key, changed, clock.now())
   }
 
+  /** When the service created what was found; `undefined` where somebody else did. */
+  function createdAtOf(id: string): number | undefined {
+    if (id === known.id) return known.createdAt
+    // What it was about to create, by a call that was not answered or by a first upload.
+    return known.creatingSince ?? (known.id === undefined ? known.createdAt : undefined)
+  }
+
+  async function look(context: ProviderContext): Promise<string | undefined> {
+    if (known.id !== undefined && known.lostSince === undefined) return known.id
+    const found = await provider.findSegment(audience, context)
+    // Platforms may list for a while what was deleted.
+    if (found === undefined || found === known.deletedId) return undefined
+    const createdAt = createdAtOf(found)
+    if (isManaged && createdAt === undefined) throw new ProviderError('invalid', FOREIGN)
+    await change({ id: found, createdAt, creatingSince: undefined, lostSince: undefined })
+    return found
+  }
+
+  /** Until when it may be there without being listed. */
+  function listedAt(): number {
+    const { id, createdAt, creatingSince } = known
+    if (creatingSince !== undefined) return creatingSince + LISTED_WITHIN_MS
+    return id === undefined && createdAt !== undefined ? createdAt + FRESH_MS : 0
+  }
+
+  async function find(context: ProviderContext): Promise<string | undefined> {
+    const found = await look(context)
+    const waitMs = listedAt() - clock.now()
+    if (found === undefined && waitMs > 0) throw new NotListedError(waitMs)
+    return found
+  }
+
   /** Notes it beforehand: what was asked for and not answered may be there, but not listed yet. */
   async function create(context: ProviderContext): Promise<string | undefined> {
+    const now = clock.now()
     const { creatingSince } = known
-    const listedAt = creatingSince === undefined ? 0 : creatingSince + LISTED_WITHIN_MS
-    if (listedAt > clock.now()) throw new NotListedError(listedAt - clock.now())
-    await change({ creatingSince: clock.now() })
+    if (creatingSince !== undefined && listedAt() > now) throw new NotListedError(listedAt() - now)
+    await change({ creatingSince: now })
     try {
-      const id = await destination.provider.createSegment(audience, context)
-      // Its first upload creates it.
-      if (id === undefined) await change({ creatingSince: undefined })
+      const id = await provider.createSegment(audience, context)
+      // Without an id its first upload creates it.
+      const created = { id, createdAt: clock.now(), creatingSince: undefined }
+      await change({ ...created, lostSince: undefined })
       return id
     } catch (error) {
       if (isAnswered(error)) await change({ creatingSince: undefined })
@@ -64,22 +127,30 @@ export async function loadSegment(
 
   return {
     notes: { get: () => known.notes, set: (notes) => change({ notes }) },
-    async resolve(context) {
-      if (known.id !== undefined) return known.id
-      const found = await destination.provider.findSegment(audience, context)
-      const id = found ?? (await create(context))
-      if (id === undefined) return undefined
-      const createdAt = found === undefined ? clock.now() : undefined
-      await change({ id, createdAt, creatingSince: undefined })
-      return id
+    resolve: async (context) => (await look(context)) ?? create(context),
+    find,
+    async delete(context) {
+      if (known.id === undefined && !isCreatedHere(known)) return
+      const id = (known.createdAt !== undefined ? known.id : undefined) ?? (await find(context))
+      if (id !== undefined && !isCreatedHere(known)) throw new ProviderError('invalid', NOT_DELETED)
+      if (id !== undefined) await provider.deleteSegment(id, context)
+      await change({ ...UNKNOWN, deletedId: id ?? known.deletedId })
     },
     isFresh: () => known.createdAt !== undefined && clock.now() - known.createdAt < FRESH_MS,
-    forget: () => change({ id: undefined, createdAt: undefined })
+    lost: () => change({ lostSince: clock.now() })
   }
 }
 
-function segmentKey(destination: Destination, audience: Audience): string {
-  const { provider, variables } = destination
-  const lock = segmentLock({ ...targetOf(destination), segmentName: audience.segmentName })
-  return `${lock}${provider.segmentKind?.(audience, variables) ?? ''}`
+const FOREIGN = 'a segment of this name exists already and was not created by this service'
+const NOT_DELETED = 'the segment was not created by this service: it is not deleted'
+
+/** See `Provider.segmentKind`. */
+function kindOf({ provider, variables }: Job['destination'], type: AudienceType): string {
+  return provider.segmentKind?.({ type }, variables) ?? ''
+}
+
+/** One type for each segment that may have the same name at this platform. */
+export function typesOfKinds(destination: Job['destination']): readonly AudienceType[] {
+  const byKind = new Map(AudienceType.enum.map((type) => [kindOf(destination, type), type]))
+  return [...byKind.values()]
 }

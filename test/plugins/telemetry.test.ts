@@ -35,6 +35,7 @@ test('one upload is one trace: request, fan-out, deliveries, platform calls', as
     trace_id: traceId,
     'audience.name': 'High Value Customers',
     'audience.type': 'primary',
+    'audience.mode': 'add',
     'audience.session_id': 7,
     'audience.batch.sequence': 2,
     'audience.users': 1,
