@@ -18,6 +18,7 @@ import audienceRoutes from './routes/audience.ts'
 import eventRoutes from './routes/events.ts'
 import healthRoutes from './routes/health.ts'
 import providerRoutes from './routes/providers.ts'
+import segmentRoutes from './routes/segments.ts'
 import sessionRoutes from './routes/sessions.ts'
 
 export interface AppOptions {
@@ -86,6 +87,7 @@ export async function buildApp(config: Config, options: AppOptions = {}): Promis
   await app.register(uploadBudget, { maxBodyBytes: config.maxBodyBytes })
   await app.register(audienceRoutes, { config })
   await app.register(sessionRoutes)
+  await app.register(segmentRoutes, { config })
   await app.register(eventRoutes)
   await app.register(providerRoutes)
   await app.register(healthRoutes)

@@ -51,6 +51,19 @@ export const SessionNotFoundError = createError<'AUD_SESSION_NOT_FOUND', 404, [s
   404
 )
 
+export const SegmentNotFoundError = createError<'AUD_SEGMENT_NOT_FOUND', 404, []>(
+  'AUD_SEGMENT_NOT_FOUND',
+  'There is no segment of this name in this account that the service knows of.',
+  404
+)
+
+/** Only what the service created is deleted. */
+export const SegmentForeignError = createError<'AUD_SEGMENT_FOREIGN', 409, []>(
+  'AUD_SEGMENT_FOREIGN',
+  'This segment was not created by the service, which therefore does not delete it.',
+  409
+)
+
 export const MethodNotAllowedError = createError<'AUD_METHOD_NOT_ALLOWED', 405, [allowed: string]>(
   'AUD_METHOD_NOT_ALLOWED',
   'This address takes only %s.',
@@ -120,6 +133,8 @@ export const catalogue: readonly FastifyErrorConstructor[] = [
   ForeignOriginError,
   RouteNotFoundError,
   SessionNotFoundError,
+  SegmentNotFoundError,
+  SegmentForeignError,
   MethodNotAllowedError,
   UsersExpiredError,
   UploadTimeoutError,

@@ -11,7 +11,7 @@ import { isOutOfMemory, isOutOfTime } from '../dispatch/workers.ts'
 import { traceHeaders } from '../dispatch/tracing.ts'
 import { NoUsersError, OverloadedError, PayloadError, TooLargeError } from '../errors.ts'
 import type { Target } from '../store/store.ts'
-import { syncAnswer } from './sync-answer.ts'
+import { answerAccepted } from './sync-answer.ts'
 import { readFields, readQuery, UploadQuery, type UploadQueryValues } from './upload-request.ts'
 
 const TOO_COSTLY = 'the field "users" takes more memory to read than there is'
@@ -44,7 +44,7 @@ const routes: FastifyPluginAsyncTypebox<{ config: Config }> = async (app, { conf
     })
     const accepted = await store.accept(
       {
-        mode: 'add',
+        mode: query.mode,
         managed: undefined,
         phoneHashes: undefined,
         owner: request.keyName,
@@ -78,13 +78,8 @@ const routes: FastifyPluginAsyncTypebox<{ config: Config }> = async (app, { conf
       request.log.warn('no provider is configured: nothing to do')
     }
     dispatcher.push(accepted.turns)
-
-    void reply.header('location', `/audience/sessions/${accepted.upload.sessionId}`)
-    if (accepted.duplicate) void reply.header('x-duplicate', 'true')
-    if (!query.sync) return { success: true }
-    const deliveries = await dispatcher.wait(accepted.deliveries, config.syncTimeoutMs)
-    const { status, body } = syncAnswer(deliveries)
-    return reply.code(status).send(body)
+    const waitMs = query.sync ? config.syncTimeoutMs : undefined
+    return answerAccepted(reply, accepted, dispatcher, waitMs)
   })
 }
 

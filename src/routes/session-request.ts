@@ -26,8 +26,13 @@ export interface PageQueryValues<State> {
   readonly state: State | undefined
 }
 
-const DEFAULT_LIMIT = 50
-const MAX_LIMIT = 200
+/** Entries on a page. */
+export interface PageLimits {
+  readonly byDefault: number
+  readonly most: number
+}
+
+const LIMITS: PageLimits = { byDefault: 50, most: 200 }
 
 /** @throws PayloadError naming the parameter. */
 export function readPageQuery<State extends string>(
@@ -35,19 +40,18 @@ export function readPageQuery<State extends string>(
   states: readonly State[]
 ): PageQueryValues<State> {
   return {
-    limit: readLimit(limit),
+    limit: readLimit(limit, LIMITS),
     cursor,
     state: readState(state, states)
   }
 }
 
-function readLimit(text: string | undefined): number {
-  if (text === undefined) return DEFAULT_LIMIT
+/** @throws PayloadError */
+export function readLimit(text: string | undefined, { byDefault, most }: PageLimits): number {
+  if (text === undefined) return byDefault
   const limit = /^\d{1,3}$/.test(text) ? Number(text) : 0
-  if (limit < 1 || limit > MAX_LIMIT) {
-    throw new PayloadError(
-      `The query parameter "limit" must be a whole number from 1 to ${MAX_LIMIT}.`
-    )
+  if (limit < 1 || limit > most) {
+    throw new PayloadError(`The query parameter "limit" must be a whole number from 1 to ${most}.`)
   }
   return limit
 }

@@ -5,7 +5,8 @@ import type {
   Session,
   SessionState,
   SessionSummary,
-  Upload
+  Upload,
+  UploadMode
 } from '../store/store.ts'
 
 type Counts = Readonly<Record<string, number>>
@@ -44,7 +45,7 @@ export function sessionStatus({ uploads, deliveries }: Session) {
       fields: addReports(uploads.flatMap(({ report }) => report ?? [])),
       ignoredFields: addCounts(uploads.map(({ ignoredFields }) => ignoredFields))
     },
-    destinations: destinationsOf(deliveries)
+    destinations: destinationsOf(deliveries, uploads)
   }
 }
 
@@ -139,17 +140,21 @@ function deliveryWarnings(deliveries: readonly Delivery[]): string[] {
   return [...new Set(all)]
 }
 
-function destinationsOf(deliveries: readonly Delivery[]) {
-  const groups = Map.groupBy(deliveries, ({ provider, tag, segmentName }) =>
-    JSON.stringify([provider, tag, segmentName])
-  )
+/** Those that add and those that remove are told apart: a sum of both says nothing. */
+function destinationsOf(deliveries: readonly Delivery[], uploads: readonly Upload[]) {
+  const modes = new Map(uploads.map(({ id, mode }) => [id, mode]))
+  const modeOf = ({ uploadId }: Delivery) => modes.get(uploadId) ?? 'add'
+  const groups = Map.groupBy(deliveries, (delivery) => {
+    const { provider, tag, segmentName } = delivery
+    return JSON.stringify([provider, tag, segmentName, modeOf(delivery)])
+  })
   return [...groups.values()].flatMap((group) => {
     const [first] = group
-    return first === undefined ? [] : [destinationOf(first, group)]
+    return first === undefined ? [] : [destinationOf(first, modeOf(first), group)]
   })
 }
 
-function destinationOf(first: Delivery, group: readonly Delivery[]) {
+function destinationOf(first: Delivery, mode: UploadMode, group: readonly Delivery[]) {
   const add = (value: (delivery: Delivery) => number) =>
     group.reduce((sum, delivery) => sum + value(delivery), 0)
   const leftOutBy = addCounts(group.map(({ leftOut }) => leftOut))
@@ -158,6 +163,7 @@ function destinationOf(first: Delivery, group: readonly Delivery[]) {
     provider: first.provider,
     tag: first.tag,
     segment: first.segmentName,
+    mode,
     segmentId: group.findLast(({ segmentId }) => segmentId !== undefined)?.segmentId ?? null,
     state: BY_URGENCY.find((state) => group.some((delivery) => delivery.state === state)),
     deliveries: countStates(group),

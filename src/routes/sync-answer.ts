@@ -1,6 +1,8 @@
-import type { Delivery } from '../store/store.ts'
+import type { FastifyReply } from 'fastify'
+import type { Dispatcher } from '../dispatch/dispatcher.ts'
+import type { Accepted, Delivery } from '../store/store.ts'
 
-export interface SyncAnswer {
+interface SyncAnswer {
   readonly status: 200 | 202 | 400
   readonly body: {
     readonly success: boolean
@@ -9,8 +11,25 @@ export interface SyncAnswer {
   }
 }
 
+/**
+ * Tells the caller that an upload was accepted, or what became of it.
+ * @param waitMs how long a synchronous caller waits; `undefined` where the caller does not.
+ */
+export async function answerAccepted(
+  reply: FastifyReply,
+  { upload, duplicate, deliveries }: Accepted,
+  dispatcher: Pick<Dispatcher, 'wait'>,
+  waitMs: number | undefined
+): Promise<FastifyReply> {
+  void reply.header('location', `/audience/sessions/${upload.sessionId}`)
+  if (duplicate) void reply.header('x-duplicate', 'true')
+  if (waitMs === undefined) return reply.send({ success: true })
+  const { status, body } = syncAnswer(await dispatcher.wait(deliveries, waitMs))
+  return reply.code(status).send(body)
+}
+
 /** What a synchronous caller is told: all taken, what failed and why, or what is still under way. */
-export function syncAnswer(deliveries: readonly Delivery[]): SyncAnswer {
+function syncAnswer(deliveries: readonly Delivery[]): SyncAnswer {
   const errors = deliveries.filter(hasFailed).map(reason)
   if (errors.length > 0) return { status: 400, body: { success: false, errors } }
   const pending = deliveries.filter((one) => !isTaken(one)).map(name)

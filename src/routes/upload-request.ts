@@ -12,6 +12,7 @@ import { PayloadError } from '../errors.ts'
 export const UploadQuery = Type.Object({
   disablePrefix: Type.Optional(Type.String()),
   sync: Type.Optional(Type.String()),
+  mode: Type.Optional(Type.String()),
   channels: Type.Optional(Type.String()),
   defaultCountry: Type.Optional(Type.String())
 })
@@ -19,6 +20,7 @@ export const UploadQuery = Type.Object({
 export interface UploadQueryValues {
   readonly disablePrefix: boolean
   readonly sync: boolean
+  readonly mode: 'add' | 'remove'
   readonly defaultCountry: string | undefined
   readonly destinations: readonly Destination[]
 }
@@ -32,6 +34,7 @@ export function readQuery(
   return {
     disablePrefix: readBoolean('disablePrefix', query.disablePrefix),
     sync: readBoolean('sync', query.sync),
+    mode: readMode(query.mode),
     defaultCountry: readCountry(query.defaultCountry) ?? config.defaultCountry,
     destinations: readChannels(query.channels, destinations)
   }
@@ -55,6 +58,11 @@ export function readBoolean(name: string, text: string | undefined): boolean {
   return value
 }
 
+function readMode(text = 'add'): 'add' | 'remove' {
+  if (text === 'add' || text === 'remove') return text
+  throw new PayloadError('The query parameter "mode" must be "add" or "remove".')
+}
+
 function readCountry(text: string | undefined): string | undefined {
   if (text === undefined) return undefined
   const code = text.toUpperCase()
@@ -64,6 +72,15 @@ function readCountry(text: string | undefined): string | undefined {
     )
   }
   return code
+}
+
+/** A parameter names a platform or tag that is not configured. */
+export function notConfigured(parameter: string, channel: string): Error {
+  // Only what could be a channel is repeated: anything else may be somebody's data.
+  const shown = /^[\w-]{1,64}(\/[\w-]{1,64})?$/.test(channel) ? `"${channel}"` : 'something'
+  return new PayloadError(
+    `The query parameter "${parameter}" names ${shown} that is not configured here.`
+  )
 }
 
 /**
@@ -82,13 +99,7 @@ export function readChannels(
         destination.provider.name === channel || destinationName(destination) === channel
     )
   const unknown = channels.find((channel) => named(channel).length === 0)
-  if (unknown !== undefined) {
-    // Only what could be a channel is repeated: anything else may be somebody's data.
-    const shown = /^[\w-]{1,64}(\/[\w-]{1,64})?$/.test(unknown) ? `"${unknown}"` : 'something'
-    throw new PayloadError(
-      `The query parameter "channels" names ${shown} that is not configured here.`
-    )
-  }
+  if (unknown !== undefined) throw notConfigured('channels', unknown)
   const wanted = new Set(channels.flatMap(named))
   return destinations.filter((destination) => wanted.has(destination))
 }

@@ -72,6 +72,7 @@ test('a session tells what happened to every batch at every platform', async (t)
         provider: 'facebook',
         tag: 'default',
         segment: 'blotout_High_Value_Customers',
+        mode: 'add',
         segmentId: '238500001',
         state: 'delivered',
         deliveries: {

@@ -46,6 +46,7 @@ export interface Service {
   /** The log's lines about finished spans and others, parsed. */
   lines(): Record<string, unknown>[]
   get(path: string, headers?: Record<string, string>): Promise<Answer>
+  delete(path: string, headers?: Record<string, string>): Promise<Answer>
   /** Posts a form to `/audience`. */
   post(data: FormData, query?: string, headers?: Record<string, string>): Promise<Answer>
   /** Waits until every delivery of the session has settled; returns the session's status. */
@@ -104,6 +105,7 @@ export async function startService(t: Test, options: ServiceOptions = {}): Promi
         .filter(Boolean)
         .map((line) => JSON.parse(line) as Record<string, unknown>),
     get: (path, headers = {}) => call(path, { headers }),
+    delete: (path, headers = {}) => call(path, { method: 'DELETE', headers }),
     post: (data, query = '', headers = {}) =>
       call(`/audience${query}`, { method: 'POST', body: data, headers }),
     async settled(sessionId) {
