@@ -7,6 +7,7 @@ import closing from '../plugins/closing.ts'
 import dispatcher from '../plugins/dispatcher.ts'
 import errors, { answerClientError, answerUnreadableAddress } from '../plugins/errors.ts'
 import platforms from '../plugins/platforms.ts'
+import seller from '../plugins/seller.ts'
 import storeWatch from '../plugins/store-watch.ts'
 import telemetry from '../plugins/telemetry.ts'
 import uploadBudget from '../plugins/upload-budget.ts'
@@ -84,6 +85,7 @@ export async function buildApp(config: Config, options: AppOptions = {}): Promis
   await app.register(dispatcher, { config, clock, workers })
   await app.register(storeWatch)
   await app.register(webhooks, { config, clock })
+  await app.register(seller, { config, clock })
   await app.register(uploadBudget, { maxBodyBytes: config.maxBodyBytes })
   await app.register(audienceRoutes, { config })
   await app.register(sessionRoutes)
