@@ -10,7 +10,7 @@ import addFormats from 'ajv-formats'
 
 /** A test, as far as it is needed here. */
 interface Asserting {
-  same(found: unknown, wanted: unknown, message?: string): unknown
+  same(found: unknown, wanted: unknown, message: string): unknown
 }
 
 export type Direction = 'request' | 'response'
