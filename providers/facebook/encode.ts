@@ -20,9 +20,9 @@ type ValueBased = NonNullable<FacebookVariables['valueBased']>
  * by the same columns and values as when they were added: without value and data processing options,
  * which say how to use somebody.
  *
- * Left out: `no_identifier`, users without anything that Meta matches on, and
- * `hashed_phone_not_supported`, those who have nothing but a phone number that came as a hash of another
- * form. Notes: the same of those who are sent without their number; `purchase_in_other_currency`,
+ * Left out: `no_identifier`, users without anything that Meta matches on, and `hashed_only`, those who
+ * have nothing but a phone number that came as a hash of another form. Notes:
+ * `hashed_phone_not_supported`, users who are sent without such a number; `purchase_in_other_currency`,
  * purchases that are not in the value.
  */
 export function encoder({ mode }: Pick<Audience, 'mode'>, settings: FacebookVariables): Encoder {
@@ -74,7 +74,7 @@ export function encoder({ mode }: Pick<Audience, 'mode'>, settings: FacebookVari
         bodies,
         leftOut: counted({
           no_identifier: unusable - lostPhones.leftOut,
-          hashed_phone_not_supported: lostPhones.leftOut
+          hashed_only: lostPhones.leftOut
         }),
         notes: counted({
           purchase_in_other_currency: otherCurrency,

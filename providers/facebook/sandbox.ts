@@ -204,10 +204,8 @@ export function startFacebookSandbox(options?: SandboxOptions): Promise<Sandbox>
   }
 
   function addUsers(request: GraphRequest) {
-    return changeUsers(request, ({ payload }, segment) => {
-      assertValues(payload, segment)
-      const { schema, data } = payload
-      for (const row of data) segment.members.set(JSON.stringify(row), toMember(schema, row))
+    return changeUsers(request, ({ payload: { schema, data } }, { members }) => {
+      for (const row of data) members.set(JSON.stringify(row), toMember(schema, row))
     })
   }
 
@@ -225,6 +223,7 @@ export function startFacebookSandbox(options?: SandboxOptions): Promise<Sandbox>
     if (segment === undefined) throw new Refusal(missingObject(request.params.node))
     const upload = bodyOf(request, Upload)
     assertFits(upload.payload, segment)
+    if (request.method === 'POST') assertValues(upload.payload, segment)
     const session = continueSession(upload, segment)
     change(upload, segment)
     const { schema, data } = upload.payload

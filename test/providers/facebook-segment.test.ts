@@ -119,7 +119,7 @@ test('a phone number that came as a hash of E.164 stays away, and is counted', a
         ]
       }
     ])
-    t.strictSame(encoding.leftOut, { no_identifier: 1, hashed_phone_not_supported: 1 })
+    t.strictSame(encoding.leftOut, { no_identifier: 1, hashed_only: 1 })
     t.strictSame(encoding.notes, { hashed_phone_not_supported: 1 })
   }
   t.strictSame(facebook.hashedIdentifiers(settingsOf()), ['email'])
