@@ -38,6 +38,9 @@ export const AudienceDetails = Type.Object({
   calculate_type: OptionalText,
   is_creator: Type.Optional(Type.Unknown()),
   is_valid: Type.Optional(Type.Unknown()),
+  is_expiring: Type.Optional(Type.Unknown()),
+  /** Matched users of TikTok. */
+  cover_num: Type.Optional(Type.Union([Type.Integer(), Type.Null()])),
   error_msg: OptionalText,
   create_time: OptionalText,
   expired_time: OptionalText

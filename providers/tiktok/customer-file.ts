@@ -7,6 +7,7 @@ import { cleanMessage, ProviderError } from '../errors.ts'
 import { parseJson } from '../http-client.ts'
 import type { Audience, EncodedBody, UploadResult } from '../provider.ts'
 import {
+  type Answer,
   describeAudience,
   findAudience,
   isExpired,
@@ -17,6 +18,7 @@ import {
 
 /** TikTok makes no Customer File audience of less, and lets none shrink below it. */
 const MINIMUM_USERS = 1_000
+const KEEPS_MINIMUM = `a customer file audience keeps at least ${MINIMUM_USERS} users; to empty it, delete it`
 
 /** Matching takes TikTok hours; the next file waits for its end. */
 const PROCESSING_WAIT_MS = 60_000
@@ -56,6 +58,8 @@ const WaitingFile = Type.Object({
 
 const Session = Type.Object({
   startedAt: Type.Integer(),
+  /** Batches that were announced; absent from what earlier versions noted. */
+  totalBatches: Type.Optional(Type.Integer()),
   sequences: Type.Array(Type.Integer()),
   waiting: Type.Array(WaitingFile)
 })
@@ -118,6 +122,63 @@ export function confirmFile(
   throw isEnough ? notTaken() : tooFew(session, audience)
 }
 
+/**
+ * Uploads one file and removes its users from the audience. Where TikTok would be left with fewer than
+ * its minimum it refuses that.
+ * @throws ProviderError `transient` while TikTok still works on an earlier file; `invalid` where files
+ * of the segment wait for more, as they would bring back who is removed.
+ */
+export async function removeFile(
+  { payload }: EncodedBody,
+  segmentId: string,
+  context: Context
+): Promise<UploadResult> {
+  await readyAudience(segmentId, context)
+  assertNoFileWaits(context)
+  const path = await uploadFile(payload, await md5Of(payload), context)
+  try {
+    const { warnings } = await update(segmentId, 'REMOVE', [path], context)
+    return { warnings }
+  } catch (error) {
+    throw isRefusal(error) ? withMinimum(error) : error
+  }
+}
+
+/**
+ * The audience of this name, or the one that was created so lately that TikTok does not list it yet.
+ * @throws ProviderError `invalid` where users are to be removed who wait for an audience.
+ */
+export async function findFileAudience(
+  audience: Audience,
+  context: Context
+): Promise<string | undefined> {
+  const id = (await findAudience(audience, context)) ?? readNotes(context).created?.id
+  if (id === undefined && audience.mode === 'remove') assertNoFileWaits(context)
+  return id
+}
+
+/** Files of sessions that are not complete wait at TikTok, and some audience takes them later. */
+function assertNoFileWaits(context: Context): void {
+  const isOpen = ({ startedAt, sequences, totalBatches = 0, waiting }: Session) =>
+    waiting.length > 0 &&
+    sequences.length < totalBatches &&
+    context.now() - startedAt <= COLLECTING_MS
+  if (!Object.values(readNotes(context).sessions).some(isOpen)) return
+  throw new ProviderError(
+    'invalid',
+    'users of this segment wait at TikTok for the other batches of their session: send these, then remove users again'
+  )
+}
+
+function isRefusal(error: unknown): error is ProviderError {
+  return error instanceof ProviderError && error.errorClass === 'invalid'
+}
+
+/** TikTok has no code of its own for what would become too small. */
+function withMinimum({ message, platformCode = '' }: ProviderError): ProviderError {
+  return new ProviderError('invalid', `${message}: ${KEEPS_MINIMUM}`, { platformCode })
+}
+
 /** In parts, between which the thread is free for other work. */
 async function md5Of(bytes: Uint8Array): Promise<string> {
   const sum = createHash('md5')
@@ -178,7 +239,7 @@ function stillProcessing(): ProviderError {
 async function collect(
   { payload, users }: EncodedBody,
   md5: string,
-  { sessionId, sequence }: Audience,
+  { sessionId, sequence, totalBatches }: Audience,
   context: Context
 ): Promise<Session> {
   const path = await uploadFile(payload, md5, context)
@@ -186,6 +247,7 @@ async function collect(
   const known = readNotes(context).sessions[sessionId]
   const session = {
     startedAt: known?.startedAt ?? now,
+    totalBatches,
     sequences: [...new Set([...(known?.sequences ?? []), sequence])],
     waiting: [...(known?.waiting ?? []).filter((file) => file.md5 !== md5), { md5, path, users }]
   }
@@ -231,16 +293,26 @@ async function append(
   { sessionId }: Audience,
   context: Context
 ): Promise<UploadResult> {
+  const paths = session.waiting.map(({ path }) => path)
+  const { warnings } = await update(audienceId, 'APPEND', paths, context)
+  await noteSession(sessionId, { ...session, waiting: [] }, context)
+  return { warnings }
+}
+
+/** @param action left out it would be REPLACE, which throws away what other batches brought. */
+function update(
+  audienceId: string,
+  action: 'APPEND' | 'REMOVE',
+  paths: readonly string[],
+  context: Context
+): Promise<Answer<unknown>> {
   const body = JSON.stringify({
     advertiser_id: context.variables.advertiserId,
     custom_audience_id: audienceId,
-    // Left out it would be REPLACE, which throws away what other batches brought.
-    action: 'APPEND',
-    file_paths: session.waiting.map(({ path }) => path)
+    action,
+    file_paths: paths
   })
-  const { warnings } = await post(context, '/dmp/custom_audience/update/', body, Type.Unknown())
-  await noteSession(sessionId, { ...session, waiting: [] }, context)
-  return { warnings }
+  return post(context, '/dmp/custom_audience/update/', body, Type.Unknown())
 }
 
 /** @throws ProviderError `invalid` where every batch of the session was seen. */

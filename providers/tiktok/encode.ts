@@ -1,6 +1,6 @@
-import type { MatchForm } from '../../src/audience/members.ts'
+import type { MatchForm, Members } from '../../src/audience/members.ts'
 import { TextMap } from '../../src/audience/text-map.ts'
-import type { Audience, EncodedBody, Encoder } from '../provider.ts'
+import type { Audience, EncodedBody, Encoder, HashedIdentifier } from '../provider.ts'
 import { Utf8Writer } from '../../src/audience/utf8-writer.ts'
 import type { TikTokVariables } from './variables.ts'
 
@@ -25,6 +25,17 @@ const PHONE_FORMS: Readonly<Record<TikTokVariables['phoneForm'], readonly MatchF
   both: ['phoneE164', 'phoneDigits']
 }
 
+/** The hash of a plain address or an E.164 number serves only where that form is sent. */
+export function hashedIdentifiers({
+  emailForm,
+  phoneForm
+}: TikTokVariables): readonly HashedIdentifier[] {
+  return [
+    ...(EMAIL_FORMS[emailForm].includes('email') ? (['email'] as const) : []),
+    ...(PHONE_FORMS[phoneForm].includes('phoneE164') ? (['phone'] as const) : [])
+  ]
+}
+
 /** The columns of a streamed row, in the order of its cells. */
 export const ID_SCHEMA = ['EMAIL_SHA256', 'PHONE_SHA256'] as const
 
@@ -41,6 +52,7 @@ const ENCODERS: Readonly<
   Record<TikTokVariables['route'], (variables: TikTokVariables) => Encoder>
 > = { stream: streamEncoder, file: fileEncoder }
 
+/** Who is removed is named by every hash that adding them would have sent. */
 export function encoder(_audience: Audience, variables: TikTokVariables): Encoder {
   return ENCODERS[variables.route](variables)
 }
@@ -91,12 +103,13 @@ function fileEncoder(variables: TikTokVariables): Encoder {
  * in distinct entries.
  */
 function encoderOf(
-  { emailForm, phoneForm }: TikTokVariables,
+  variables: TikTokVariables,
   bodies: Bodies,
   write: (emails: Forms, phones: Forms, row: number) => void
 ): Encoder {
-  const emailForms = EMAIL_FORMS[emailForm]
-  const phoneForms = PHONE_FORMS[phoneForm]
+  const emailForms = EMAIL_FORMS[variables.emailForm]
+  const phoneForms = PHONE_FORMS[variables.phoneForm]
+  const lostHashes = new LostHashes(variables)
   const known = new TextMap()
   let users = 0
   let unusable = 0
@@ -117,19 +130,69 @@ function encoderOf(
           duplicates += 1
         }
       }
+      lostHashes.add(members, emails, phones)
     },
     end: () => ({
       bodies: bodies.close(),
-      leftOut: {
-        ...(unusable > 0 && { no_identifier: unusable }),
-        ...(duplicates > 0 && { duplicate: duplicates })
-      },
-      notes: {}
+      leftOut: counted({
+        no_identifier: unusable - lostHashes.only,
+        duplicate: duplicates,
+        hashed_only: lostHashes.only
+      }),
+      notes: counted({
+        hashed_email_not_supported: lostHashes.emails,
+        hashed_phone_not_supported: lostHashes.phones
+      })
     })
   }
 }
 
 const NO_IDS = ''
+
+/** Counts values that came as hashes and that the tag's settings want in forms that hashes do not lead to. */
+class LostHashes {
+  readonly #taken: readonly HashedIdentifier[]
+  /** Users who are sent without their address. */
+  emails = 0
+  /** Users who are sent without their number. */
+  phones = 0
+  /** Users who have nothing else. */
+  only = 0
+
+  constructor(variables: TikTokVariables) {
+    this.#taken = hashedIdentifiers(variables)
+  }
+
+  add(members: Members, emails: Forms, phones: Forms): void {
+    const isEmailLost = this.#lostTest(members, 'email', emails)
+    const isPhoneLost = this.#lostTest(members, 'phone', phones)
+    if (isEmailLost === undefined && isPhoneLost === undefined) return
+    for (let row = 0; row < members.size; row += 1) {
+      const hasLostEmail = isEmailLost?.(row) === true
+      const hasLostPhone = isPhoneLost?.(row) === true
+      if (!hasLostEmail && !hasLostPhone) continue
+      if (idsOf(emails, row) === NO_IDS && idsOf(phones, row) === NO_IDS) {
+        this.only += 1
+        continue
+      }
+      if (hasLostEmail) this.emails += 1
+      if (hasLostPhone) this.phones += 1
+    }
+  }
+
+  /** `undefined` where none can be lost. */
+  #lostTest(members: Members, field: HashedIdentifier, forms: Forms) {
+    if (this.#taken.includes(field)) return undefined
+    const given = members.given(field)
+    if (!given.includes('hash')) return undefined
+    return (row: number) => given[row] === 'hash' && idsOf(forms, row) === NO_IDS
+  }
+}
+
+/** Without what did not occur. */
+function counted(counts: Readonly<Record<string, number>>): Record<string, number> {
+  return Object.fromEntries(Object.entries(counts).filter(([, count]) => count > 0))
+}
 
 /** All hashes of a user as one text. */
 function idsOf(columns: Forms, row: number): string {

@@ -1,10 +1,11 @@
 import { ProviderError } from '../errors.ts'
 import { defineProvider, type ProviderLimits } from '../provider.ts'
 import { checkAccount, findAudience } from './api.ts'
-import { addFile, confirmFile } from './customer-file.ts'
-import { encoder, MAX_FILE_BYTES } from './encode.ts'
+import { addFile, confirmFile, findFileAudience, removeFile } from './customer-file.ts'
+import { encoder, hashedIdentifiers, MAX_FILE_BYTES } from './encode.ts'
+import { audienceStatus, deleteAudience } from './segment.ts'
 import { createStreamAudience, streamUsers } from './streaming.ts'
-import { variables, type TikTokVariables } from './variables.ts'
+import { MINIMUM_AUDIENCE_SIZE, variables, type TikTokVariables } from './variables.ts'
 
 /** The shortest row of a file: one hash and its line break. */
 const MIN_FILE_ROW_BYTES = 65
@@ -58,7 +59,8 @@ export const tiktok = defineProvider({
   variables,
   origin: 'https://business-api.tiktok.com',
   identifiers: ['email', 'phone'],
-  minimumAudienceSize: 1_000,
+  hashedIdentifiers,
+  minimumAudienceSize: MINIMUM_AUDIENCE_SIZE,
   matchingLatencyHours: { min: 24, max: 48 },
   limits: (settings) => LIMITS[settings.route](settings),
   // The routes' audiences cannot stand in for each other, so tags share segments only within a route.
@@ -67,7 +69,10 @@ export const tiktok = defineProvider({
   storedName: (name, { route }) => STORED_NAMES[route](name),
 
   encoder,
-  findSegment: findAudience,
+  findSegment: (audience, context) =>
+    context.variables.route === 'file'
+      ? findFileAudience(audience, context)
+      : findAudience(audience, context),
 
   async createSegment(audience, context) {
     // A customer file audience is made by its first 1,000 users.
@@ -78,8 +83,16 @@ export const tiktok = defineProvider({
   async upload(body, audience, segmentId, context) {
     if (context.variables.route === 'file') return addFile(body, audience, segmentId, context)
     if (segmentId === undefined) throw new ProviderError('not_found', 'there is no audience yet')
-    return streamUsers(body, segmentId, context)
+    return streamUsers(body, segmentId, 'add', context)
   },
+
+  remove: (body, _audience, segmentId, context) =>
+    context.variables.route === 'file'
+      ? removeFile(body, segmentId, context)
+      : streamUsers(body, segmentId, 'delete', context),
+
+  deleteSegment: deleteAudience,
+  status: audienceStatus,
 
   confirm: async (ticket, audience, context) => confirmFile(ticket, audience, context),
   check: checkAccount,

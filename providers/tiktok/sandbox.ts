@@ -1,5 +1,11 @@
 import type { FastifyInstance, FastifyRequest, HTTPMethods } from 'fastify'
-import { startSandbox, type Sandbox, type SandboxOptions } from '../sandbox.ts'
+import {
+  type Sandbox,
+  type SandboxOptions,
+  type SandboxSettings,
+  standingOf,
+  startSandbox
+} from '../sandbox.ts'
 import { ERRORS, invalid, noPermission, Refusal, TOO_MANY_REQUESTS } from './sandbox-errors.ts'
 import { readFile, readForm, type HeldFile } from './sandbox-files.ts'
 import { addMembers, keyOf, removeMembers, type Member } from './sandbox-members.ts'
@@ -16,6 +22,7 @@ import {
   SegmentRequest,
   UpdateRequest
 } from './sandbox-requests.ts'
+import { MINIMUM_AUDIENCE_SIZE } from './variables.ts'
 
 const ACCESS_TOKEN = 'sandbox-tiktok-token'
 const ADVERTISER_ID = '7100000000000000001'
@@ -44,6 +51,7 @@ export function startTikTokSandbox(options?: SandboxOptions): Promise<Sandbox> {
   const audiences = new Map<string, HeldAudience>()
   const files = new Map<string, HeldFile>()
   let created = 0
+  let settings: SandboxSettings = {}
 
   return startSandbox(
     {
@@ -66,7 +74,8 @@ export function startTikTokSandbox(options?: SandboxOptions): Promise<Sandbox> {
         files.clear()
         created = 0
       },
-      routes(app) {
+      routes(app, current) {
+        settings = current
         const on = (
           method: HTTPMethods,
           path: string,
@@ -84,7 +93,7 @@ export function startTikTokSandbox(options?: SandboxOptions): Promise<Sandbox> {
           const ids = jsonQuery(request, 'custom_audience_ids', IdList)
           const found = ids.flatMap((id) => audiences.get(id) ?? [])
           const list = found.map((audience) => ({
-            audience_details: describe(audience),
+            audience_details: describe(audience, settings),
             audience_history: []
           }))
           for (const audience of found) audience.processing = Math.max(0, audience.processing - 1)
@@ -120,7 +129,7 @@ export function startTikTokSandbox(options?: SandboxOptions): Promise<Sandbox> {
     const [number, size] = [Number(page), Number(page_size)]
     if (!Number.isInteger(number) || number < 1) throw invalid('page: must be at least 1')
     if (!Number.isInteger(size) || size < 1 || size > 100) throw invalid('page_size: 1 to 100')
-    const list = [...audiences.values()].slice((number - 1) * size, number * size).map(describe)
+    const list = [...audiences.values()].slice((number - 1) * size, number * size)
     return {
       page_info: {
         page: number,
@@ -128,7 +137,7 @@ export function startTikTokSandbox(options?: SandboxOptions): Promise<Sandbox> {
         total_number: audiences.size,
         total_page: Math.ceil(audiences.size / size)
       },
-      list
+      list: list.map((audience) => describe(audience, settings))
     }
   }
 
@@ -272,19 +281,21 @@ function assertMinimum(entries: number): void {
   }
 }
 
-function describe(audience: HeldAudience) {
+function describe(audience: HeldAudience, settings: SandboxSettings) {
   const isStream = audience.type === 'Partner'
+  const segment = { id: audience.id, members: audience.members.size }
+  const { state, matched } = standingOf(settings, segment, MINIMUM_AUDIENCE_SIZE)
   return {
     audience_id: audience.id,
     name: audience.name,
     audience_type: audience.type,
     calculate_type: isStream ? null : audience.calculateType,
-    cover_num: audience.members.size,
-    is_valid: audience.processing === 0,
+    cover_num: matched,
+    is_valid: audience.processing === 0 && (state === 'ready' || state === 'too_small'),
     is_expiring: false,
     is_creator: true,
     shared: false,
-    error_msg: null,
+    error_msg: state === 'suspended' ? 'The audience violates our policy' : null,
     create_time: audience.createTime,
     expired_time: isStream ? null : '2099-01-01 00:00:00'
   }

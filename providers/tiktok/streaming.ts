@@ -24,21 +24,24 @@ export async function createStreamAudience(
   return String(data.audience_id)
 }
 
+export type MappingAction = 'add' | 'delete'
+
 /**
- * Adds users by `segment/mapping`. TikTok answers for the whole request and tells no counts. Where it
- * refuses a parameter (40002), one entry may be to blame: the body is then sent in parts.
+ * Adds or deletes users by `segment/mapping`. TikTok answers for the whole request and tells no counts.
+ * Where it refuses a parameter (40002), one entry may be to blame: the body is then sent in parts.
  */
 export async function streamUsers(
   { payload }: EncodedBody,
   audienceId: string,
+  action: MappingAction,
   context: Context
 ): Promise<UploadResult> {
   const users = inAudience(new TextDecoder().decode(payload), audienceId)
   try {
-    return { warnings: await sendMapping(users, context) }
+    return { warnings: await sendMapping(users, action, context) }
   } catch (error) {
     if (!isRefusal(error)) throw error
-    return addByHalves(users.split(USER_SEPARATOR), error, context)
+    return sendByHalves(users.split(USER_SEPARATOR), error, action, context)
   }
 }
 
@@ -46,12 +49,13 @@ export async function streamUsers(
  * Halves what was refused, level by level, until single users are left; those are dropped. Ends with
  * the first refusal where more than MAX_REFUSED_PARTS parts of a level are refused, or nobody was
  * taken at all: a request refused for another reason costs at most 14 further calls, and each of up
- * to four refused users of a thousand about 20. Adding a user twice changes nothing, so a retry may
- * begin anew.
+ * to four refused users of a thousand about 20. Adding or deleting a user twice changes nothing, so a
+ * retry may begin anew.
  */
-async function addByHalves(
+async function sendByHalves(
   users: readonly string[],
   refusal: ProviderError,
+  action: MappingAction,
   context: Context
 ): Promise<UploadResult> {
   const warnings: string[] = []
@@ -64,7 +68,7 @@ async function addByHalves(
     refused = []
     for (const part of parts) {
       try {
-        warnings.push(...(await sendMapping(part.join(USER_SEPARATOR), context)))
+        warnings.push(...(await sendMapping(part.join(USER_SEPARATOR), action, context)))
         isAnyoneTaken = true
       } catch (error) {
         if (!isRefusal(error)) throw error
@@ -90,10 +94,10 @@ function isRefusal(error: unknown): error is ProviderError {
 }
 
 /** @param users as rows of the JSON array `batch_data`. */
-async function sendMapping(users: string, context: Context) {
+async function sendMapping(users: string, action: MappingAction, context: Context) {
   const envelope = JSON.stringify({
     advertiser_ids: [context.variables.advertiserId],
-    action: 'add',
+    action,
     id_schema: ID_SCHEMA
   })
   const body = `${envelope.slice(0, -1)},"batch_data":[${users}]}`

@@ -1,6 +1,9 @@
 import { Type, type Static } from 'typebox'
 import { BaseUrl } from '../provider.ts'
 
+/** Matched people from whom up ads can use an audience. */
+export const MINIMUM_AUDIENCE_SIZE = 1_000
+
 export const variables = Type.Object(
   {
     accessToken: Type.String({
