@@ -70,6 +70,8 @@ interface Calls {
 
 const FIRST_POLL_MS = 1_000
 const LONGEST_POLL_MS = 10_000
+/** How often it is looked whether a platform is done with what came before a removal. */
+const UNCONFIRMED_WAIT_MS = 2_000
 /** How long a platform may work on what it took. */
 const CONFIRM_WITHIN_MS = 24 * 3_600_000
 /** Polls let uploads of the same account go first. */
@@ -145,6 +147,11 @@ export function createRunner(options: RunnerOptions): Runner {
   function suspectUntil({ crashes, preparingIn }: Delivery): number {
     const isSuspect = preparingIn !== undefined && preparingIn !== PROCESS
     return isSuspect ? startedAt + SUSPECT_WAIT_MS * (crashes + 1) : 0
+  }
+
+  /** Whoever is removed must not be added afterwards by an import that still runs. */
+  async function mustWait({ audience, delivery }: Job): Promise<boolean> {
+    return audience.mode === 'remove' && store.isUnconfirmed(delivery)
   }
 
   /** Notes who prepares the users: a process that does not come to its end with that is counted. */
@@ -372,6 +379,7 @@ export function createRunner(options: RunnerOptions): Runner {
       signal.throwIfAborted()
       const waitUntil = suspectUntil(job.delivery)
       if (waitUntil > clock.now()) return { againAt: waitUntil }
+      if (await mustWait(job)) return { againAt: clock.now() + UNCONFIRMED_WAIT_MS }
       const pass = await gate.enter(job.destination)
       if ('closed' in pass) return waitFor(job, pass)
       return attempt(job, signal).finally(() => pass.leave())

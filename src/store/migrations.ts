@@ -133,6 +133,8 @@ export const MIGRATIONS: readonly Migration[] = [
       'ALTER TABLE deliveries ADD COLUMN deletes INTEGER NOT NULL DEFAULT 0',
       'ALTER TABLE deliveries ADD COLUMN managed INTEGER NOT NULL DEFAULT 0',
       'CREATE INDEX deliveries_deleting ON deliveries (lock, position) WHERE deletes = 1',
+      `CREATE INDEX deliveries_confirming ON deliveries (lock, position)
+       WHERE state = 'confirming'`,
       'CREATE INDEX deliveries_managed ON deliveries (lock, settled_at) WHERE managed = 1',
 
       // What is in their names, to be asked for. A segment's own name is kept as JSON, as it is in a

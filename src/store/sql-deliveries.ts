@@ -283,6 +283,14 @@ export async function work(transaction: Transaction, turn: Turn): Promise<Work |
   return upload && { delivery, upload, isCancelled: Boolean(row['is_cancelled']) }
 }
 
+export async function isUnconfirmed({ sql }: Transaction, delivery: Delivery): Promise<boolean> {
+  const rows = await sql.run(
+    `SELECT 1 FROM deliveries WHERE lock = ?1 AND position < ?2 AND state = 'confirming' LIMIT 1`,
+    [segmentLock(delivery), delivery.position]
+  )
+  return rows.length > 0
+}
+
 async function uploadById({ sql }: Transaction, id: string): Promise<Upload | undefined> {
   const [row] = await sql.run('SELECT data, report FROM uploads WHERE id = ?1', [id])
   return row && readUpload(row)

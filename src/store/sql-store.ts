@@ -5,6 +5,7 @@ import { account, accounts, claimProbe, setAccount } from './sql-accounts.ts'
 import {
   changeDelivery,
   deliveries,
+  isUnconfirmed,
   moveDelivery,
   sealedUsers,
   setReport,
@@ -95,6 +96,7 @@ export function createSqlStore(database: Database, options: SqlStoreOptions): Sq
     accept: inTransaction(accept),
     turns: inTransaction(turns),
     work: inTransaction(work),
+    isUnconfirmed: inTransaction(isUnconfirmed),
     startable: inTransaction(startable),
     sealedUsers: inTransaction(sealedUsers),
     deliveries: inTransaction(deliveries),

@@ -36,6 +36,7 @@ export async function openSqlite(options: SqliteOptions): Promise<Store> {
     accept: call('accept'),
     turns: call('turns'),
     work: call('work'),
+    isUnconfirmed: call('isUnconfirmed'),
     startable: call('startable'),
     sealedUsers: call('sealedUsers'),
     deliveries: call('deliveries'),

@@ -360,6 +360,8 @@ export interface Store extends LedgerStore {
   turns(): Promise<readonly Turn[]>
   /** Whose turn it is; `undefined` where there is nothing to do any more. */
   work(turn: Turn): Promise<Work | undefined>
+  /** Whether a platform still works on what an earlier delivery brought to the same segment. */
+  isUnconfirmed(delivery: Delivery): Promise<boolean>
   /** Deliveries of an upload that were never tried and are the first of their segments. */
   startable(uploadId: string): Promise<readonly Delivery[]>
   sealedUsers(uploadId: string): Promise<Uint8Array | undefined>

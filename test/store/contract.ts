@@ -1,7 +1,9 @@
+import { hash } from 'node:crypto'
 import * as fc from 'fast-check'
 import { test, type Test } from 'tap'
 import type { Turn } from '../../src/store/queue.ts'
 import { MAX_SESSIONS } from '../../src/store/sql-sweep.ts'
+import type { SqlValue } from '../../src/store/sql.ts'
 import {
   type Accepted,
   CursorError,
@@ -15,7 +17,8 @@ import {
   StaleError,
   type Store,
   type StoreOptions,
-  type Target
+  type Target,
+  type UploadMode
 } from '../../src/store/store.ts'
 
 /** The same new store as two instances of the service have it; closed with the test. */
@@ -108,6 +111,168 @@ async function summaryOf(store: Store, sessionId = 1) {
 const typeOf = ({ type }: HookMessage) => type
 /** Messages that nobody has taken yet. */
 const newHooks = (store: Store, endpoint = 'a') => store.takeHooks(endpoint, T0 * 2, T0 * 2, 1_000)
+
+const UNKNOWN_SEGMENT: Segment = {
+  id: undefined,
+  createdAt: undefined,
+  creatingSince: undefined,
+  lostSince: undefined,
+  deletedId: undefined,
+  notes: undefined
+}
+
+const NO_DELIVERIES = {
+  queued: 0,
+  sending: 0,
+  retrying: 0,
+  held: 0,
+  confirming: 0,
+  delivered: 0,
+  failed: 0
+}
+
+/**
+ * What the version before wrote: statements for a database with its schema, in which a delivery
+ * waits and one failed.
+ */
+export const FROM_SCHEMA_2: readonly (readonly [string, readonly SqlValue[]])[] = (() => {
+  const given = {
+    owner: 'shop',
+    sessionId: 1,
+    sequence: 1,
+    totalBatches: 1,
+    totalUsers: 10,
+    audienceName: 'VIP',
+    segmentName: 'blotout_VIP',
+    type: 'custom',
+    users: 10,
+    ignoredFields: {},
+    contentHash: 'content 1',
+    acceptedAt: T0
+  }
+  const identity = hash(
+    'sha256',
+    JSON.stringify(['shop', 1, 1, 'blotout_VIP', 'custom', '', 'content 1'])
+  )
+  const session = {
+    owner: 'shop',
+    sessionId: 1,
+    revision: 3,
+    audienceName: 'VIP',
+    type: 'custom',
+    firstSequence: 1,
+    totalBatches: 1,
+    totalUsers: 10,
+    receivedBatches: 1,
+    missingBatches: 0,
+    receivedUsers: 10,
+    deliveries: { ...NO_DELIVERIES, queued: 1, failed: 1 },
+    startedAt: T0,
+    changedAt: T0
+  }
+  const delivery = (id: string, where: Target, position: number, change: object) => {
+    const data = { ...where, id, uploadId: 'u1', sequence: 1, queuedAt: T0, targetedAt: T0 }
+    const { provider, accountId, segmentName } = where
+    return [
+      `INSERT INTO deliveries (id, upload_id, owner, session_id, account, lock, position, state,
+         waiting, queued_at, settled_at, revision, data)
+       VALUES (?1, 'u1', 'shop', 1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?4, ?9)`,
+      [
+        id,
+        `${provider}/${accountId}`,
+        JSON.stringify([provider, accountId, segmentName]),
+        position,
+        'settledAt' in change ? 'failed' : 'queued',
+        'settledAt' in change ? 0 : 1,
+        T0,
+        'settledAt' in change ? T0 : null,
+        JSON.stringify({ ...data, state: 'queued', ...change })
+      ]
+    ] as const
+  }
+  const segment = (key: string, data: object) =>
+    [
+      'INSERT INTO segments (name, data, changed_at) VALUES (?1, ?2, ?3)',
+      [key, JSON.stringify(data), T0]
+    ] as const
+  return [
+    [
+      `INSERT INTO sessions (owner, session_id, revision, state, changed_at, data)
+       VALUES ('shop', 1, 3, 'sending', ?1, ?2)`,
+      [T0, JSON.stringify(session)]
+    ],
+    [
+      `INSERT INTO uploads (id, identity, owner, session_id, sequence, revision, data)
+       VALUES ('u1', ?1, 'shop', 1, 1, 1, ?2)`,
+      [identity, JSON.stringify({ ...given, id: 'u1', replacesSequence: false })]
+    ],
+    ['INSERT INTO payloads (upload_id, bytes, sealed) VALUES (?1, 3, ?2)', ['u1', sealed()]],
+    delivery('d1', EU, 2, {}),
+    delivery('d2', TT, 3, { state: 'failed', settledAt: T0, lastError: LIMITED }),
+    segment('["facebook","111","blotout_VIP"]CUSTOM', { id: 's1', createdAt: T0 }),
+    segment('["tiktok","333","a \\"]"]', { id: 's2', notes: { n: 1 } }),
+    segment('["tiktok","333","asked for"]', { creatingSince: T0 }),
+    segment('["tiktok","333","forgotten"]', { notes: { n: 2 } }),
+    segment('no key', { id: 's3' })
+  ]
+})()
+
+/** What has to become of that. */
+export async function checkFromSchema2(t: Test, store: Store): Promise<void> {
+  const [turn] = await store.turns()
+  const work = turn && (await store.work(turn))
+  t.strictSame(work?.upload, {
+    ...upload(),
+    id: 'u1',
+    replacesSequence: false,
+    report: undefined
+  })
+  t.same([work?.delivery.id, work?.isCancelled], ['d1', false])
+  const again = await store.accept(upload({ acceptedAt: T0 + 1 }), sealed(4), [EU, TT])
+  t.same([again.duplicate, again.deliveries.map(idOf)], [true, ['d1', 'd2']])
+  t.same(
+    again.deliveries.map(({ state }) => state),
+    ['queued', 'queued'],
+    'the one that failed goes on'
+  )
+  t.equal((await summaryOf(store))?.deliveries.queued, 2)
+
+  const { items } = await store.segments({ limit: 9 })
+  const unknown = { ...UNKNOWN_SEGMENT, kind: '', managed: undefined }
+  t.strictSame(items, [
+    {
+      ...unknown,
+      provider: 'facebook',
+      accountId: '111',
+      segmentName: 'blotout_VIP',
+      kind: 'CUSTOM',
+      id: 's1',
+      createdAt: T0
+    },
+    {
+      ...unknown,
+      provider: 'tiktok',
+      accountId: '333',
+      segmentName: 'a "]',
+      id: 's2',
+      notes: { n: 1 }
+    },
+    {
+      ...unknown,
+      provider: 'tiktok',
+      accountId: '333',
+      segmentName: 'asked for',
+      creatingSince: T0
+    }
+  ])
+  const found = await store.segments({ provider: 'tiktok', segmentName: 'a "]', limit: 9 })
+  t.strictSame(found.items, [items[1]])
+  t.equal((await store.segment('no key'))?.id, 's3')
+
+  const deletion = upload({ sessionId: 2, mode: 'delete', users: 0 })
+  await store.accept(deletion, undefined, [EU])
+  t.equal(turn && (await store.work(turn))?.isCancelled, true)
+}
 
 /** What every store has to do. */
 export function storeContract(name: string, openStores: OpenStores): void {
@@ -205,15 +370,7 @@ export function storeContract(name: string, openStores: OpenStores): void {
       state: 'sending',
       batches: { received: 1, total: 2 },
       users: { received: 10, total: 10 },
-      deliveries: {
-        queued: 2,
-        sending: 0,
-        retrying: 0,
-        held: 0,
-        confirming: 0,
-        delivered: 0,
-        failed: 0
-      },
+      deliveries: { ...NO_DELIVERIES, queued: 2 },
       startedAt: T0,
       changedAt: T0
     })
@@ -362,8 +519,11 @@ export function storeContract(name: string, openStores: OpenStores): void {
     const whose = async () => (await store.work(turn))?.delivery.id
     const startable = async (index: number) =>
       (await store.startable(accepted[index]?.upload.id ?? '')).map(({ provider }) => provider)
+    const unconfirmed = () =>
+      Promise.all(accepted.map(({ deliveries }) => store.isUnconfirmed(deliveries[0]!)))
     t.same(await startable(0), ['facebook', 'tiktok'])
     t.same(await startable(1), [])
+    t.same(await unconfirmed(), [false, false, false])
 
     await store.changeDelivery(one, { state: 'sending', attempts: 1 }, T0)
     t.equal(await whose(), one, 'who is at it stays at it')
@@ -375,6 +535,7 @@ export function storeContract(name: string, openStores: OpenStores): void {
     t.equal(await whose(), one, 'as does who is held')
     await store.changeDelivery(one, { state: 'confirming', nextAttemptAt: undefined }, T0)
     t.equal(await whose(), two, 'whose platform works on it does not')
+    t.same(await unconfirmed(), [false, true, true], 'but those behind it can know of it')
     t.same(await startable(1), ['facebook'])
     const confirm: Turn = { kind: 'confirm', deliveryId: one, account: 'facebook/111' }
     t.strictSame((await store.turns())[0], confirm)
@@ -383,6 +544,7 @@ export function storeContract(name: string, openStores: OpenStores): void {
     await settle(store, two, 'failed')
     await settle(store, one, 'delivered')
     t.equal(await store.work(confirm), undefined, 'settled')
+    t.same(await unconfirmed(), [false, false, false])
     t.equal(await whose(), three)
 
     await store.restart('shop', 1, undefined, T0)
@@ -558,6 +720,7 @@ export function storeContract(name: string, openStores: OpenStores): void {
       const query = { owner: 'shop', sessionId: 1, limit: 1, cursor }
       await t.rejects(store.sessions(query), CursorError, `sessions ${cursor}`)
       await t.rejects(store.sessionDeliveries(query), CursorError, `deliveries ${cursor}`)
+      await t.rejects(store.segments(query), CursorError, `segments ${cursor}`)
     }
   })
 
@@ -599,6 +762,95 @@ export function storeContract(name: string, openStores: OpenStores): void {
       expired: 5,
       turns: []
     })
+  })
+
+  test(`${name}: users to add and to remove count alike, and a deletion has none`, async (t) => {
+    const store = await openStore(t)
+    await store.accept(upload({ totalBatches: 3 }), sealed(), [EU])
+    const removal = upload({ sequence: 2, totalBatches: 3, mode: 'remove', phoneHashes: 'e164' })
+    const { upload: removing } = await store.accept(removal, sealed(), [EU])
+    const deletion = upload({ sequence: 3, totalBatches: 3, mode: 'delete', users: 0 })
+    const { upload: deleting } = await store.accept(deletion, undefined, [EU])
+    t.strictSame(removing, {
+      ...removal,
+      id: removing.id,
+      replacesSequence: false,
+      report: undefined
+    })
+    t.same(
+      (await store.session('shop', 1))?.uploads.map(({ mode, users }) => [mode, users]),
+      [
+        ['add', 10],
+        ['remove', 10],
+        ['delete', 0]
+      ]
+    )
+    t.same((await summaryOf(store))?.users, { received: 20, total: 10 })
+    t.equal(await store.sealedUsers(deleting.id), undefined)
+    t.equal((await store.backlog()).payloadBytes, 6)
+    const again = await store.accept(deletion, undefined, [EU])
+    t.same([again.duplicate, again.upload.id], [true, deleting.id])
+    await settle(store, only(again.deliveries).id, 'failed')
+    t.match(await store.accept(deletion, undefined, [EU]), {
+      duplicate: true,
+      deliveries: [{ state: 'queued' }]
+    })
+    t.equal(await store.sealedUsers(deleting.id), undefined)
+  })
+
+  test(`${name}: what is to be deleted is not sent before, and is not started anew`, async (t) => {
+    const store = await openStore(t)
+    const send = async (sessionId: number, mode: UploadMode, targets: readonly Target[]) => {
+      const users = mode === 'delete' ? undefined : sealed()
+      const { deliveries } = await store.accept(upload({ sessionId, mode }), users, targets)
+      return deliveries.map(idOf)
+    }
+    const [failed = ''] = await send(1, 'add', [EU])
+    await settle(store, failed, 'failed')
+    const [confirming = ''] = await send(2, 'add', [EU])
+    await store.changeDelivery(confirming, { state: 'confirming' }, T0)
+    const [held = '', other = ''] = await send(3, 'add', [EU, TT])
+    await store.changeDelivery(held, { state: 'held' }, T0)
+    const account = 'facebook/111'
+    const turn: Turn = { kind: 'send', lock: '["facebook","111","blotout_VIP"]', account }
+    const confirm: Turn = { kind: 'confirm', deliveryId: confirming, account }
+    const next = async (its = turn) => {
+      const work = await store.work(its)
+      return [work?.delivery.id, work?.isCancelled]
+    }
+    t.same(await next(), [held, false])
+    const [deletion = ''] = await send(4, 'delete', [EU])
+    const [second = ''] = await send(5, 'delete', [EU])
+    const [later = ''] = await send(6, 'remove', [EU])
+    t.same(await next(), [held, true])
+    t.same(await next(confirm), [confirming, true])
+    t.same(await next({ ...turn, lock: '["tiktok","333","blotout_VIP"]' }), [other, false])
+    const lastError = { code: 'cancelled', message: 'being deleted' }
+    await store.changeDelivery(held, { state: 'failed', lastError }, T0)
+    t.same(await next(), [deletion, false], 'a second deletion does not cancel the first')
+    await settle(store, deletion, 'failed')
+    t.same(await next(), [second, false])
+    await settle(store, second, 'delivered')
+    t.same(await next(), [later, false], 'it came after')
+    t.same(await next(confirm), [confirming, false])
+    await settle(store, confirming, 'failed')
+    await settle(store, other, 'failed')
+
+    const restarted = await Promise.all(
+      [1, 2, 3, 4].map((id) => store.restart('shop', id, undefined, T0))
+    )
+    t.same(
+      restarted.map((one) => [one?.deliveries.map(idOf), one?.expired]),
+      [
+        [[], 0],
+        [[], 0],
+        [[other], 0],
+        [[], 0]
+      ],
+      'nothing from before the deletion, and no deletion'
+    )
+    await settle(store, other, 'delivered')
+    t.equal((await store.backlog()).payloadBytes, 9, 'those of sessions 1, 2 and 6')
   })
 
   test(`${name}: a delivery moves to another account from its beginning, in its place`, async (t) => {
@@ -941,15 +1193,6 @@ export function storeContract(name: string, openStores: OpenStores): void {
     await send({ sequence: 2, acceptedAt: now + 1 }, 'delivered')
     t.equal((await summaryOf(store))?.state, 'delivered')
   })
-}
-
-const UNKNOWN_SEGMENT: Segment = {
-  id: undefined,
-  createdAt: undefined,
-  creatingSince: undefined,
-  lostSince: undefined,
-  deletedId: undefined,
-  notes: undefined
 }
 
 const sendWork = (store: Store) => async (turns: readonly Turn[]) => {
