@@ -110,13 +110,16 @@ function isUsable(
   )
 }
 
-/** Users whose phone number came as a hash of which Meta's form cannot be had. */
+/** Users whose phone number came as a hash that is good, but not of Meta's form. */
 function countLostPhones(members: Members, identifiers: Identifiers) {
   const lost = { sent: 0, leftOut: 0 }
   const given = members.given('phone')
-  if (!given.includes('hash')) return lost
+  const isCandidate = (row: number) => given[row] === 'hash' && identifiers.PHONE[row] === ''
+  // Only then another form is worth its making.
+  if (!given.some((_how, row) => isCandidate(row))) return lost
+  const hashes = members.hash('phoneE164')
   for (let row = 0; row < members.size; row += 1) {
-    if (given[row] !== 'hash' || identifiers.PHONE[row] !== '') continue
+    if (!isCandidate(row) || hashes[row] === '') continue
     if (isUsable(identifiers, row)) lost.sent += 1
     else lost.leftOut += 1
   }

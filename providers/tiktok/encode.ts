@@ -25,14 +25,17 @@ const PHONE_FORMS: Readonly<Record<TikTokVariables['phoneForm'], readonly MatchF
   both: ['phoneE164', 'phoneDigits']
 }
 
-/** The hash of a plain address or an E.164 number serves only where that form is sent. */
+/** The forms of which others have hashes. */
+const PLAIN_FORMS = { email: 'email', phone: 'phoneE164' } as const
+
+/** A hash serves only where its form is sent. */
 export function hashedIdentifiers({
   emailForm,
   phoneForm
 }: TikTokVariables): readonly HashedIdentifier[] {
   return [
-    ...(EMAIL_FORMS[emailForm].includes('email') ? (['email'] as const) : []),
-    ...(PHONE_FORMS[phoneForm].includes('phoneE164') ? (['phone'] as const) : [])
+    ...(EMAIL_FORMS[emailForm].includes(PLAIN_FORMS.email) ? (['email'] as const) : []),
+    ...(PHONE_FORMS[phoneForm].includes(PLAIN_FORMS.phone) ? (['phone'] as const) : [])
   ]
 }
 
@@ -180,12 +183,15 @@ class LostHashes {
     }
   }
 
-  /** `undefined` where none can be lost. */
+  /** `undefined` where none is lost. */
   #lostTest(members: Members, field: HashedIdentifier, forms: Forms) {
     if (this.#taken.includes(field)) return undefined
     const given = members.given(field)
-    if (!given.includes('hash')) return undefined
-    return (row: number) => given[row] === 'hash' && idsOf(forms, row) === NO_IDS
+    const isCandidate = (row: number) => given[row] === 'hash' && idsOf(forms, row) === NO_IDS
+    // Only then the plain form is worth its making.
+    if (!given.some((_how, row) => isCandidate(row))) return undefined
+    const hashes = members.hash(PLAIN_FORMS[field])
+    return (row: number) => isCandidate(row) && hashes[row] !== ''
   }
 }
 
