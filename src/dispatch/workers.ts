@@ -1,6 +1,7 @@
 import { availableParallelism } from 'node:os'
 import { Piscina } from 'piscina'
 import { moving } from './moving.ts'
+import { createShares } from './shares.ts'
 import type { EncodeOutcome, EncodeTask, ReadOutcome, ReadTask } from './worker.ts'
 
 /** Worker threads for what takes time in proportion to the number of users. */
@@ -29,7 +30,7 @@ export function isOutOfMemory(error: unknown): boolean {
 
 /** Whether a task ended because its time was over. */
 export function isOutOfTime(error: unknown): boolean {
-  return error instanceof Error && error.name === 'AbortError'
+  return error instanceof Error && ['AbortError', 'TimeoutError'].includes(error.name)
 }
 
 export function createWorkers(withinMs = WITHIN_MS): Workers {
@@ -41,19 +42,20 @@ export function createWorkers(withinMs = WITHIN_MS): Workers {
     idleTimeout: 30_000,
     resourceLimits: { maxOldGenerationSizeMb: MAX_HEAP_MIB }
   })
+  const shares = createShares(threads)
   return {
     threads,
     ready: () => pool.run(undefined, { name: 'ready' }),
-    read: (task) =>
-      pool.run(moving(task, [task.users]), {
-        name: 'read',
-        signal: AbortSignal.timeout(withinMs.read)
-      }),
-    encode: (task) =>
-      pool.run(moving(task, [task.sealed]), {
-        name: 'encode',
-        signal: AbortSignal.timeout(withinMs.encode)
-      }),
+    read(task) {
+      const signal = AbortSignal.timeout(withinMs.read)
+      const run = () => pool.run(moving(task, [task.users]), { name: 'read', signal })
+      return shares.read(run, signal)
+    },
+    encode(task) {
+      const signal = AbortSignal.timeout(withinMs.encode)
+      const run = () => pool.run(moving(task, [task.sealed]), { name: 'encode', signal })
+      return shares.prepare(run)
+    },
     close: () => pool.destroy()
   }
 }

@@ -8,6 +8,7 @@ import { createDestinations } from '../../src/dispatch/destination.ts'
 import { createEncodings } from '../../src/dispatch/encodings.ts'
 import type { Job } from '../../src/dispatch/job.ts'
 import { acceptUsers, type EncodeOutcome, encodeUsers } from '../../src/dispatch/worker.ts'
+import { createShares } from '../../src/dispatch/shares.ts'
 import {
   createWorkers,
   isOutOfMemory,
@@ -88,6 +89,47 @@ test('a task whose time is over ends', async (t) => {
     const reason: unknown = outcome.status === 'rejected' ? outcome.reason : undefined
     t.same([isOutOfTime(reason), isOutOfMemory(reason)], [true, false])
   }
+})
+
+test('reads leave a thread to preparations, and take it where there are none', async (t) => {
+  const begun: string[] = []
+  const running = new Map<string, () => void>()
+  const task = (name: string) => () => {
+    begun.push(name)
+    const { promise, resolve } = Promise.withResolvers<void>()
+    running.set(name, resolve)
+    return promise
+  }
+  const end = async (name: string) => {
+    running.get(name)?.()
+    await turn()
+  }
+  const shares = createShares(2)
+  const { signal } = new AbortController()
+  const stopped = new AbortController()
+  const reads = [1, 2, 3].map((index) => shares.read(task(`read ${index}`), signal))
+  const given = shares.read(task('given up'), stopped.signal)
+  const last = shares.read(task('read 4'), signal)
+  const preparation = shares.prepare(task('preparation'))
+  await turn()
+  t.same(begun, ['read 1', 'read 2', 'preparation'], 'which the threads do in this order')
+  await end('read 1')
+  t.same(begun.slice(3), [], 'one read is enough')
+  await end('read 2')
+  t.same(begun.slice(3), ['read 3'])
+  stopped.abort()
+  await t.rejects(given)
+  await end('preparation')
+  t.same(begun.slice(4), ['read 4'])
+  for (const name of ['read 3', 'read 4']) await end(name)
+  await Promise.all([...reads, last, preparation])
+
+  const alone = createShares(1)
+  const both = [alone.prepare(task('preparation')), alone.read(task('read'), signal)]
+  await turn()
+  t.same(begun.slice(5), ['preparation', 'read'], 'who has one thread reads all the same')
+  for (const name of ['preparation', 'read']) await end(name)
+  await Promise.all(both)
 })
 
 test('users that no key opens are told as that', async (t) => {
