@@ -122,6 +122,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     store,
     workers,
     keys: storage.keys,
+    isShared: storage.queue !== undefined,
     withDestinations: (deliveries) => deliveries.flatMap((one) => withDestination(one) ?? [])
   })
   const runner = createRunner({

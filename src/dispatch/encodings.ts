@@ -8,9 +8,11 @@ import type { Encoded, EncodingFault } from './worker.ts'
 import type { Workers } from './workers.ts'
 
 export interface EncodingsOptions {
-  readonly store: Pick<Store, 'sealedUsers' | 'setReport' | 'startable'>
+  readonly store: Pick<Store, 'sealedUsers' | 'setReport' | 'startable' | 'untried'>
   readonly workers: Workers
   readonly keys: KeyRing
+  /** Other instances take turns as well: what is made here for a later turn may never be used. */
+  readonly isShared: boolean
   /** Those of the deliveries that this process can send. */
   readonly withDestinations: (deliveries: readonly Delivery[]) => readonly WithDestination[]
   /** What bodies may take, those of deliveries under way and those kept for later. */
@@ -18,8 +20,8 @@ export interface EncodingsOptions {
 }
 
 /**
- * The request bodies of deliveries. Those of one upload that start together are encoded together,
- * so that each value is normalised and hashed once for all of them. Where that ended a thread or
+ * The request bodies of deliveries. Those of one upload are encoded together, so that each value is
+ * normalised and hashed once for all of them. Where that ended a thread or
  * the process, the delivery is encoded by itself from then on: others must not fail for it.
  */
 export interface Encodings {
@@ -47,26 +49,38 @@ export interface HeldBodies extends Disposable {
 /** Beyond that accounts wait, and what is kept is dropped and made again. */
 const ROOM_BYTES = 256 * 1024 * 1024
 
+/** So much of it an account may have for later turns: one that is slow or away has no end of them. */
+const AHEAD_PART = 1 / 8
+
 type Outcome = Encoded | EncodingFault
 
+interface Kept {
+  readonly account: string
+  readonly bytes: number
+  readonly outcome: Outcome
+}
+
 export function createEncodings(options: EncodingsOptions): Encodings {
-  const { store, workers, keys, withDestinations, roomBytes = ROOM_BYTES } = options
+  const { store, workers, keys, withDestinations, isShared, roomBytes = ROOM_BYTES } = options
   const room = createBodyRoom({ sizeBytes: roomBytes, madeAtOnce: workers.threads })
   const preparing = new PQueue({ concurrency: workers.threads })
   /** While one of these is prepared, nothing else is. */
   const preparingAlone = new PQueue({ concurrency: 1 })
   /** For deliveries that are not under way. */
-  const kept = new Map<string, Outcome>()
+  const kept = new Map<string, Kept>()
   /** Uploads that are prepared right now. */
   const underWay = new Map<string, Promise<void>>()
+  /** What they take, for each account. */
+  const keptOf = new Map<string, number>()
   let keptBytes = 0
 
   const isFull = () => keptBytes + room.takenBytes > roomBytes
 
-  function keep(id: string, encoded: Outcome): void {
-    drop(id)
-    kept.set(id, encoded)
-    keptBytes += bytesOf(encoded)
+  function keep(delivery: Delivery, outcome: Outcome): void {
+    drop(delivery.id)
+    const one = { account: accountKey(delivery), bytes: bytesOf(outcome), outcome }
+    kept.set(delivery.id, one)
+    count(one.account, one.bytes)
     dropOldest()
   }
 
@@ -74,7 +88,14 @@ export function createEncodings(options: EncodingsOptions): Encodings {
     const had = kept.get(id)
     if (had === undefined) return
     kept.delete(id)
-    keptBytes -= bytesOf(had)
+    count(had.account, -had.bytes)
+  }
+
+  function count(account: string, bytes: number): void {
+    keptBytes += bytes
+    const left = (keptOf.get(account) ?? 0) + bytes
+    if (left === 0) keptOf.delete(account)
+    else keptOf.set(account, left)
   }
 
   function dropOldest(): void {
@@ -84,15 +105,22 @@ export function createEncodings(options: EncodingsOptions): Encodings {
     }
   }
 
+  const mayGoAhead = (delivery: Delivery) =>
+    !kept.has(delivery.id) && (keptOf.get(accountKey(delivery)) ?? 0) < roomBytes * AHEAD_PART
+
+  /** What else is encoded with this delivery. */
+  async function companionsOf({ upload, delivery }: Job): Promise<readonly WithDestination[]> {
+    // Where the room is full theirs would be dropped again.
+    if (isSuspect(delivery) || isFull()) return []
+    const others = await (isShared ? store.startable(upload.id) : store.untried(upload.id))
+    return withDestinations(others.filter((one) => one.id !== delivery.id && mayGoAhead(one)))
+  }
+
   async function encode(job: Job, begin: () => Promise<void>): Promise<Outcome> {
-    const { upload, delivery } = job
+    const { upload } = job
     const sealed = await store.sealedUsers(upload.id)
     if (sealed === undefined) throw new ExpiredError()
-    // Where the room is full the others' would be dropped again.
-    const isAlone = isSuspect(delivery) || isFull()
-    const others = isAlone ? [] : await store.startable(upload.id)
-    const further = others.filter(({ id }) => id !== delivery.id && !kept.has(id))
-    const targets = [job, ...withDestinations(further)]
+    const targets = [job, ...(await companionsOf(job))]
     await begin()
     const outcome = await workers
       .encode({
@@ -115,8 +143,8 @@ export function createEncodings(options: EncodingsOptions): Encodings {
     const [own, ...more] = outcome.encodings
     if (own === undefined) throw new Error('no encoding')
     for (const [index, encoded] of more.entries()) {
-      const id = targets[index + 1]?.delivery.id
-      if (id !== undefined) keep(id, encoded)
+      const companion = targets[index + 1]
+      if (companion !== undefined) keep(companion.delivery, encoded)
     }
     return own
   }
@@ -137,7 +165,7 @@ export function createEncodings(options: EncodingsOptions): Encodings {
     // Others wait for the same and may be first.
     for (let other = underWay.get(id); other !== undefined; other = underWay.get(id)) await other
     const ready = kept.get(job.delivery.id)
-    if (ready !== undefined) return ready
+    if (ready !== undefined) return ready.outcome
     const work = endedProcess(job.delivery)
       ? preparingAlone.add(() => alone(() => encode(job, begin)))
       : preparing.add(() => encode(job, begin))
@@ -150,7 +178,7 @@ export function createEncodings(options: EncodingsOptions): Encodings {
     const { id, uploadId } = job.delivery
     const stay = await room.enter({ account: accountKey(job.delivery), uploadId }, signal)
     try {
-      const outcome = kept.get(id) ?? (await prepare(job, begin))
+      const outcome = kept.get(id)?.outcome ?? (await prepare(job, begin))
       drop(id)
       stay.has(bytesOf(outcome))
       dropOldest()
@@ -167,7 +195,7 @@ export function createEncodings(options: EncodingsOptions): Encodings {
       const release = () => {
         stay.leave()
         // It may be tried again.
-        keep(job.delivery.id, outcome)
+        keep(job.delivery, outcome)
       }
       if ('stack' in outcome) {
         release()

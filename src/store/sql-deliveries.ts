@@ -313,6 +313,18 @@ export async function startable(
   return rows.map(readDelivery).filter(({ attempts }) => attempts === 0)
 }
 
+export async function untried(
+  { sql }: Transaction,
+  uploadId: string
+): Promise<readonly Delivery[]> {
+  const rows = await sql.run(
+    `SELECT ${DELIVERY} FROM deliveries WHERE upload_id = ?1 AND state = 'queued'
+     ORDER BY position`,
+    [uploadId]
+  )
+  return rows.map(readDelivery).filter(({ attempts }) => attempts === 0)
+}
+
 export async function sealedUsers(
   { sql }: Transaction,
   uploadId: string

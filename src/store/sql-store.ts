@@ -11,6 +11,7 @@ import {
   setReport,
   startable,
   turns,
+  untried,
   work
 } from './sql-deliveries.ts'
 import { settleHook, takeHooks } from './sql-hooks.ts'
@@ -98,6 +99,7 @@ export function createSqlStore(database: Database, options: SqlStoreOptions): Sq
     work: inTransaction(work),
     isUnconfirmed: inTransaction(isUnconfirmed),
     startable: inTransaction(startable),
+    untried: inTransaction(untried),
     sealedUsers: inTransaction(sealedUsers),
     deliveries: inTransaction(deliveries),
     changeDelivery: inTransaction(changeDelivery),

@@ -38,6 +38,7 @@ export async function openSqlite(options: SqliteOptions): Promise<Store> {
     work: call('work'),
     isUnconfirmed: call('isUnconfirmed'),
     startable: call('startable'),
+    untried: call('untried'),
     sealedUsers: call('sealedUsers'),
     deliveries: call('deliveries'),
     changeDelivery: call('changeDelivery'),

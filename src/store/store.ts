@@ -364,6 +364,8 @@ export interface Store extends LedgerStore {
   isUnconfirmed(delivery: Delivery): Promise<boolean>
   /** Deliveries of an upload that were never tried and are the first of their segments. */
   startable(uploadId: string): Promise<readonly Delivery[]>
+  /** Deliveries of an upload that were never tried, also those behind others of their segments. */
+  untried(uploadId: string): Promise<readonly Delivery[]>
   sealedUsers(uploadId: string): Promise<Uint8Array | undefined>
   /** Those of the given ids that exist. */
   deliveries(ids: readonly string[]): Promise<readonly Delivery[]>

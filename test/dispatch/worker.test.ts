@@ -5,7 +5,7 @@ import { test } from 'tap'
 import { providers } from '../../providers/registry.ts'
 import { createMembers, fieldReport } from '../support/members.ts'
 import { createDestinations } from '../../src/dispatch/destination.ts'
-import { createEncodings } from '../../src/dispatch/encodings.ts'
+import { createEncodings, type EncodingsOptions } from '../../src/dispatch/encodings.ts'
 import type { Job } from '../../src/dispatch/job.ts'
 import { acceptUsers, type EncodeOutcome, encodeUsers } from '../../src/dispatch/worker.ts'
 import { createShares } from '../../src/dispatch/shares.ts'
@@ -191,17 +191,63 @@ test('what ends a thread takes no other platform of its upload along', async (t)
   t.same(encoded.slice(2), [['klaviyo'], ['klaviyo'], ['klaviyo']])
 })
 
+test('an upload is prepared once, also for platforms whose turn comes later', async (t) => {
+  const [facebook, klaviyo] = await Promise.all(
+    ['facebook', 'klaviyo'].map((name) => providers.find((one) => one.name === name)!.sandbox())
+  )
+  for (const sandbox of [facebook!, klaviyo!]) t.teardown(() => sandbox.close())
+  const clock = steppedClock()
+  const encoded: string[] = []
+  const service = await startService(t, {
+    sandboxes: [facebook!, klaviyo!],
+    clock,
+    workers: (real) => ({
+      ...real,
+      encode(task) {
+        const names = task.targets.map(({ provider }) => provider)
+        encoded.push(`${task.targets[0]?.audience.sequence}: ${names.join(', ')}`)
+        return real.encode(task)
+      }
+    })
+  })
+  const delivered = async () => {
+    const { body } = await service.get(`/audience/sessions/${BATCH.sessionId}`)
+    const { destinations } = body as { destinations: { deliveries: { delivered: number } }[] }
+    return destinations.map(({ deliveries }) => deliveries.delivered)
+  }
+  klaviyo!.failNext({
+    times: 1,
+    answer: { status: 429, headers: { 'retry-after': '60' }, body: { errors: [] } }
+  })
+  for (const sequence of [1, 2]) {
+    await service.post(form({ batch: { ...BATCH, sequence, totalBatches: 2 } }))
+  }
+  while ((await delivered())[0] !== 2) await turn()
+  t.same(await delivered(), [2, 0])
+  while ((await delivered())[1] !== 2) clock.advance(10_000)
+  t.same(encoded, ['1: facebook, klaviyo', '2: facebook, klaviyo'])
+})
+
 /** Encodings of uploads that are nowhere but here, made by this function. */
 function encodingsBy(
   threads: number,
   encode: Workers['encode'],
-  options: { readonly roomBytes?: number } = {}
+  options: Partial<
+    Pick<EncodingsOptions, 'roomBytes' | 'isShared' | 'withDestinations'> & {
+      readonly store: Partial<EncodingsOptions['store']>
+    }
+  > = {}
 ) {
   return createEncodings({
+    isShared: false,
+    withDestinations: () => [],
+    ...options,
     store: {
       sealedUsers: () => Promise.resolve(new Uint8Array()),
       startable: () => Promise.resolve([]),
-      setReport: () => Promise.resolve()
+      untried: () => Promise.resolve([]),
+      setReport: () => Promise.resolve(),
+      ...options.store
     },
     workers: {
       threads,
@@ -210,9 +256,7 @@ function encodingsBy(
       encode,
       close: () => Promise.resolve()
     },
-    keys,
-    withDestinations: () => [],
-    ...options
+    keys
   })
 }
 
@@ -280,6 +324,47 @@ test('a slow account fills half of the room for bodies, and never keeps a fast o
   fast[Symbol.dispose]()
   t.equal((await fifth).encoded.hash, 'hash')
   t.same(made.slice(7), ['slow 3', 'fast 5'])
+})
+
+/** Deliveries of each upload to two accounts, one of which never comes to them. */
+function madeAhead(isShared: boolean) {
+  const { destination } = jobOf('any', undefined)
+  const made: number[] = []
+  const encode: Workers['encode'] = async ({ targets }) => {
+    made.push(targets.length)
+    const bodies = [{ payload: new Uint8Array(100), users: 1 }]
+    const encodings = targets.map(() => ({ ...ENCODED, bodies }))
+    return { encodings, report: fieldReport(createMembers([])) }
+  }
+  const slow = (name: string) => jobOf(`${name} slow`, undefined, 'slow').delivery
+  const encodings = encodingsBy(2, encode, {
+    isShared,
+    roomBytes: 2_400,
+    withDestinations: (all) => all.map((delivery) => ({ destination, delivery })),
+    store: { untried: async (name) => [jobOf(name, undefined, 'fast').delivery, slow(name)] }
+  })
+  const prepare = async (name: string) => {
+    const { signal } = new AbortController()
+    const job = jobOf(name, undefined, 'fast')
+    ;(await encodings.of(job, { begin: () => Promise.resolve(), signal }))[Symbol.dispose]()
+    encodings.drop(name)
+  }
+  return { encodings, prepare, made, slow }
+}
+
+test('a slow account has an eighth of the room for what it does not send yet', async (t) => {
+  const { encodings, prepare, made, slow } = madeAhead(false)
+  for (const name of ['1', '2', '3', '4', '5']) await prepare(name)
+  t.same(made, [2, 2, 2, 1, 1])
+  encodings.drop(slow('1').id)
+  for (const name of ['6', '7']) await prepare(name)
+  t.same(made.slice(5), [2, 1])
+})
+
+test('where other instances may take the later turns nothing is made for them', async (t) => {
+  const { prepare, made } = madeAhead(true)
+  await prepare('1')
+  t.same(made, [1])
 })
 
 test('who waits for room for bodies can be stopped, and leaves nothing behind', async (t) => {
