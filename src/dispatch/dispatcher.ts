@@ -74,8 +74,8 @@ export interface Dispatcher {
 }
 
 const CHECK_WITHIN_MS = 10_000
-/** Longer, since it waits for uploads of its account. */
-const STATUS_WITHIN_MS = 30_000
+/** Longer, since it waits for uploads of its account, and where a platform allows few a minute. */
+const STATUS_WITHIN_MS = 90_000
 const STATUS_PRIORITY = -1
 const PROBE_MARGIN_MS = 5_000
 const UNKNOWN_TAG_WAIT_MS = 5_000
