@@ -6,12 +6,17 @@ import type { SyncCall } from './sync-call.ts'
 import { readSyncCall } from './sync-reader.ts'
 
 /** A JSON-RPC message of MCP, as its transport gets it. */
-export type ReadMessage =
+export type ReadMessage<Call = SyncCall> =
   | {
       /** Without the audiences of a call. */
       readonly message: Fields
-      /** What a call of `sync_audiences` asks for, or why a call of any tool is refused. */
-      readonly call?: SyncCall | AdcpErrorBody
+      /** What a call of `sync_audiences` asks for. */
+      readonly call?: Call
+    }
+  | {
+      readonly message: Fields
+      /** Why the call of a tool is refused. */
+      readonly refusal: AdcpErrorBody
     }
   | {
       /** Why it is no message, as JSON-RPC has it. */
@@ -65,15 +70,15 @@ function readCall(message: Fields, { params, args }: ToolCall): ReadMessage {
   const isSync = params['name'] === 'sync_audiences'
   const kept = isSync ? others : args
   const small = { ...message, params: { ...params, arguments: kept } }
-  if (!isSmall(small)) return { message: bare(message, params), call: TOO_LARGE }
-  return isSync ? { message: small, call: syncCall(args) } : { message: small }
+  if (!isSmall(small)) return { message: bare(message, params), refusal: TOO_LARGE }
+  return isSync ? readSync(small, args) : { message: small }
 }
 
-function syncCall(args: Fields): SyncCall | AdcpErrorBody {
+function readSync(message: Fields, args: Fields): ReadMessage {
   try {
-    return readSyncCall(args)
+    return { message, call: readSyncCall(args) }
   } catch (error) {
-    if (error instanceof AdcpError) return error.body
+    if (error instanceof AdcpError) return { message, refusal: error.body }
     throw error
   }
 }

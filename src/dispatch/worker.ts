@@ -7,6 +7,7 @@ import { checkUsers, readUsers, type UsersProblem } from '../audience/parse-user
 import { createFieldReport, type FieldReport } from '../audience/report.ts'
 import { type KeyRing, keyedHash, open, SealError, sealMeanwhile } from '../store/sealing.ts'
 import { moving } from './moving.ts'
+import type { ReadCallTask } from './read-call.ts'
 
 /** What runs in worker threads: everything that takes time in proportion to the number of users. */
 
@@ -50,6 +51,13 @@ export async function acceptUsers({ users, maxUsers, keys }: ReadTask): Promise<
   const sealed = await sealing
   if ('problem' in checked) return checked
   return { count: checked.count, contentHash, sealed, ignoredFields: checked.ignoredFields }
+}
+
+/** Runs `readCall`, and hands over what it sealed. What it needs is loaded with the first one. */
+export async function readLargeCall(task: ReadCallTask) {
+  const { readCall, sealedIn } = await import('./read-call.ts')
+  const outcome = await readCall(task)
+  return moving(outcome, sealedIn(outcome))
 }
 
 /** Answers once the thread is loaded. */

@@ -1,6 +1,7 @@
 import { availableParallelism } from 'node:os'
 import { Piscina } from 'piscina'
 import { moving } from './moving.ts'
+import { readCall, type ReadCallOutcome, type ReadCallTask } from './read-call.ts'
 import { createShares } from './shares.ts'
 import type { EncodeOutcome, EncodeTask, ReadOutcome, ReadTask } from './worker.ts'
 
@@ -12,6 +13,8 @@ export interface Workers {
   ready(): Promise<void>
   /** Takes the users' buffer away: whatever comes of it, the bytes are gone. */
   read(task: ReadTask): Promise<ReadOutcome>
+  /** Reads a message of MCP: here where it is small, else in a thread, which takes its buffer away. */
+  readCall(task: ReadCallTask): Promise<ReadCallOutcome>
   /** Takes the sealed users' buffer away. */
   encode(task: EncodeTask): Promise<EncodeOutcome>
   close(): Promise<void>
@@ -22,6 +25,8 @@ const MAX_THREADS = 4
 const MAX_HEAP_MIB = 1024
 /** How long a task may take, in milliseconds, with the time that it waits for a thread. */
 const WITHIN_MS = { read: 60_000, encode: 300_000 }
+/** A message of so many bytes is read sooner than it is handed to a thread and back. */
+const SMALL_CALL_BYTES = 256 * 1024
 
 /** Whether a task ended because it needed more memory than it may have. */
 export function isOutOfMemory(error: unknown): boolean {
@@ -49,6 +54,12 @@ export function createWorkers(withinMs = WITHIN_MS): Workers {
     read(task) {
       const signal = AbortSignal.timeout(withinMs.read)
       const run = () => pool.run(moving(task, [task.users]), { name: 'read', signal })
+      return shares.read(run, signal)
+    },
+    async readCall(task) {
+      if (task.body.byteLength <= SMALL_CALL_BYTES) return readCall(task)
+      const signal = AbortSignal.timeout(withinMs.read)
+      const run = () => pool.run(moving(task, [task.body]), { name: 'readLargeCall', signal })
       return shares.read(run, signal)
     },
     encode(task) {

@@ -2,11 +2,11 @@ import { hash } from 'node:crypto'
 import { adcpError, type AdcpErrorBody } from '../adcp/protocol.ts'
 import { segmentName } from '../audience/segment-name.ts'
 import { type Destination, destinationName, targetOf } from '../dispatch/destination.ts'
+import type { SealedAudience, SealedMembers } from '../dispatch/read-call.ts'
 import type { AudienceChange, AudienceDetails, MemberUpload } from '../store/ledger.ts'
 import { type NewUpload, newSessionId, type Target } from '../store/store.ts'
 import type { Account } from './accounts.ts'
 import type { LeftOut, SyncNote } from './note.ts'
-import type { SealedAudience, SealedMembers } from './seller.ts'
 import { identifierTypes, type IdentifierType, targetingOf } from './targeting.ts'
 
 /** What changes of one call have in common. */

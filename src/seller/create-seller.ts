@@ -3,6 +3,7 @@ import { AdcpError, REPLAY_TTL_SECONDS } from '../adcp/protocol.ts'
 import type { AccountReference, PushConfig } from '../adcp/sync-call.ts'
 import type { Clock } from '../dispatch/clock.ts'
 import type { Dispatcher } from '../dispatch/dispatcher.ts'
+import type { SealedSyncCall } from '../dispatch/read-call.ts'
 import { isPublicAddress } from '../dispatch/webhook-address.ts'
 import type { LedgerStore, SyncOutcome, SyncTask } from '../store/ledger.ts'
 import type { KeyRing } from '../store/sealing.ts'
@@ -10,7 +11,7 @@ import { type Account, type Accounts, isNamedBy } from './accounts.ts'
 import { accountFields, capabilityFields } from './capabilities.ts'
 import { type ChangesOf, deletionOf, toChange } from './changes.ts'
 import { failureOf, present, syncedFields, taskResult } from './rows.ts'
-import type { SealedSyncCall, Seller, TaskAnswer } from './seller.ts'
+import type { Seller, TaskAnswer } from './seller.ts'
 
 export interface SellerOptions {
   readonly accounts: Accounts

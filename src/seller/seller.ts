@@ -1,20 +1,5 @@
-import type { AccountReference, CalledAudience, MemberList, SyncCall } from '../adcp/sync-call.ts'
-
-/** Members of which the main thread knows nothing but their number: sealed in a worker thread. */
-export interface SealedMembers extends Omit<MemberList, 'users'> {
-  readonly sealedUsers: Uint8Array
-  /** Keyed hash of the users, under which they are sealed. */
-  readonly contentHash: string
-}
-
-export interface SealedAudience extends Omit<CalledAudience, 'add' | 'remove'> {
-  readonly add?: SealedMembers
-  readonly remove?: SealedMembers
-}
-
-export interface SealedSyncCall extends Omit<SyncCall, 'audiences'> {
-  readonly audiences: readonly SealedAudience[] | undefined
-}
+import type { AccountReference } from '../adcp/sync-call.ts'
+import type { SealedSyncCall } from '../dispatch/read-call.ts'
 
 /** A message's own fields, without its envelope (`status`, `adcp_version`, `context`, `replayed`). */
 export type Fields = Readonly<Record<string, unknown>>

@@ -253,6 +253,7 @@ function encodingsBy(
       threads,
       ready: () => Promise.resolve(),
       read: () => Promise.reject(new Error('nothing to read')),
+      readCall: () => Promise.reject(new Error('nothing to read')),
       encode,
       close: () => Promise.resolve()
     },
