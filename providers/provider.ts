@@ -27,6 +27,8 @@ export interface ProviderLimits {
   readonly requestsInFlight: number
   /** All calls of one account, reads and polls included. */
   readonly rates: readonly Rate[]
+  /** Calls that the platform allows less often than that, by their `operation`. */
+  readonly operationRates?: Readonly<Record<string, readonly Rate[]>>
 }
 
 /** One upload as a provider sees it: everything but the users. */

@@ -1,6 +1,6 @@
 import { setTimeout as wait } from 'node:timers/promises'
 import PQueue from 'p-queue'
-import type { ProviderLimits } from '../../providers/provider.ts'
+import type { ProviderLimits, Rate } from '../../providers/provider.ts'
 import type { CallLimits, Permits } from '../store/permits.ts'
 import type { Clock } from './clock.ts'
 
@@ -15,6 +15,8 @@ export interface Account {
 }
 
 export interface CallOptions {
+  /** Some operations have rates of their own beside the account's. */
+  readonly operation: string
   /** Ends the wait for the call; a call that has started is not its matter. */
   readonly signal: AbortSignal
   /** Waiting calls of a higher priority go first. */
@@ -41,9 +43,12 @@ const CALL_MARGIN_MS = 10_000
 export function createAccount(limits: ProviderLimits, options: AccountOptions): Account {
   const { key, slots, clock, permits, callWithinMs } = options
   const inFlight = new PQueue({ concurrency: limits.requestsInFlight })
-  // Sliding windows: platforms count in windows of their own, so no period may hold too many.
-  const rates = limits.rates.map(
-    ({ requests, perMs }) => new PQueue({ intervalCap: requests, interval: perMs, strict: true })
+  const windows = windowsOf(limits.rates)
+  const operations = new Map(
+    Object.entries(limits.operationRates ?? {}).map(([operation, rates]) => [
+      operation,
+      { rates, windows: windowsOf(rates) }
+    ])
   )
   const shared: CallLimits = {
     inFlight: limits.requestsInFlight,
@@ -55,23 +60,36 @@ export function createAccount(limits: ProviderLimits, options: AccountOptions): 
   let pausedUntil = 0
 
   async function waitForTurn(signal: AbortSignal): Promise<void> {
-    // The longest window first: its wait must not be followed by a burst in a shorter one.
-    for (const rate of rates.toReversed()) await rate.add(() => undefined, { signal })
+    await passThrough(windows, signal)
     for (let left = pausedUntil - clock.now(); left > 0; left = pausedUntil - clock.now()) {
       await clock.sleep(left, signal)
     }
   }
 
+  /** Before the account's own limits, so that whoever waits here holds up no other call. */
+  async function withinOperation<T>(
+    operation: string,
+    signal: AbortSignal,
+    run: () => Promise<T>
+  ): Promise<T> {
+    const own = operations.get(operation)
+    if (own === undefined) return run()
+    await passThrough(own.windows, signal)
+    if (permits === undefined) return run()
+    const ownLimits = { ...shared, rates: own.rates }
+    return permitted(permits, `${key} ${operation}`, ownLimits, signal, run)
+  }
+
   return {
     slots: deliveries,
-    call: (run, { signal, priority }) => {
+    call: (run, { operation, signal, priority }) => {
       const waiting = whileWaiting(signal)
       const start = () => {
         waiting.over()
         return run()
       }
-      return inFlight
-        .add(
+      const inTurn = () =>
+        inFlight.add(
           async () => {
             await waitForTurn(waiting.signal)
             if (permits === undefined) return start()
@@ -79,12 +97,24 @@ export function createAccount(limits: ProviderLimits, options: AccountOptions): 
           },
           { signal: waiting.signal, priority }
         )
-        .finally(waiting.over)
+      return withinOperation(operation, waiting.signal, inTurn).finally(waiting.over)
     },
     pause(forMs) {
       pausedUntil = Math.max(pausedUntil, clock.now() + Math.min(forMs, LONGEST_PAUSE_MS))
     }
   }
+}
+
+/** Sliding windows: platforms count in windows of their own, so no period may hold too many. */
+function windowsOf(rates: readonly Rate[]): readonly PQueue[] {
+  return rates.map(
+    ({ requests, perMs }) => new PQueue({ intervalCap: requests, interval: perMs, strict: true })
+  )
+}
+
+/** The longest window first: its wait must not be followed by a burst in a shorter one. */
+async function passThrough(windows: readonly PQueue[], signal: AbortSignal): Promise<void> {
+  for (const window of windows.toReversed()) await window.add(() => undefined, { signal })
 }
 
 /** A signal that follows another one until the wait is over. */

@@ -108,7 +108,7 @@ export function providerContext(
             return answer
           }
         ),
-      { signal: waiting, priority }
+      { operation: call.operation, signal: waiting, priority }
     )
   }
 
