@@ -27,11 +27,42 @@ const LONGEST_LIST_ID = 'x'.repeat(64)
 const MAX_PAYLOAD_BYTES =
   MAX_BODY_BYTES - importJobBody(new Uint8Array(0), LONGEST_LIST_ID).byteLength
 
+/** "Remove Profiles from List" takes at most 1,000 ids (API reference). */
+export const MAX_REMOVED_PROFILES = 1_000
+
+export function encoder(
+  { mode }: Pick<Audience, 'mode'>,
+  { profileFields }: KlaviyoVariables
+): Encoder {
+  return mode === 'remove' ? removalEncoder() : importEncoder(profileFields)
+}
+
+/**
+ * Bodies hold a JSON array of `[email, phone]`, `''` for what is missing: people are found by what they
+ * were added with.
+ */
+function removalEncoder(): Encoder {
+  const leftOut = new Tally()
+  const notes = new Tally()
+  const people = new People([], leftOut, notes)
+  return {
+    add: (members) => people.add(members),
+    end() {
+      people.close()
+      const bodies = new Bodies(MAX_REMOVED_PROFILES)
+      for (let person = 0; person < people.size; person += 1) {
+        bodies.add(JSON.stringify([people.emails[person], people.phones[person]]))
+      }
+      return { bodies: bodies.close(), leftOut: leftOut.counts, notes: notes.counts }
+    }
+  }
+}
+
 /**
  * Bodies hold the JSON array of profiles; `importJobBody` completes them with the list. A later row may
  * have more of a person, so none is written before all rows are there.
  */
-export function encoder(_audience: Audience, { profileFields }: KlaviyoVariables): Encoder {
+function importEncoder(profileFields: readonly ProfileField[]): Encoder {
   const leftOut = new Tally()
   const notes = new Tally()
   const people = new People(profileFields, leftOut, notes)
@@ -40,7 +71,7 @@ export function encoder(_audience: Audience, { profileFields }: KlaviyoVariables
     end() {
       people.close()
       const toProfile = profileWriter(people, new Set(profileFields), notes)
-      const bodies = new Bodies()
+      const bodies = new Bodies(MAX_PROFILES)
       for (let person = 0; person < people.size; person += 1) {
         const profile = toProfile(person)
         if (isTooLarge(profile)) leftOut.add('profile_too_large')
@@ -161,18 +192,23 @@ function isTooLarge(profile: string): boolean {
   return profile.length > MAX_PROFILE_BYTES / 3 && Buffer.byteLength(profile) > MAX_PROFILE_BYTES
 }
 
-/** Fills bodies with profiles, each closed before the one that would break a limit. */
+/** Fills bodies with people, each closed before the one that would break a limit. */
 class Bodies {
+  readonly #maxUsers: number
   readonly #bodies: EncodedBody[] = []
   readonly #writer = new Utf8Writer()
   #users = 0
 
-  /** @param profile as JSON. */
-  add(profile: string): void {
+  constructor(maxUsers: number) {
+    this.#maxUsers = maxUsers
+  }
+
+  /** @param person as JSON. */
+  add(person: string): void {
     // Two bytes are the bracket or comma before it and the closing bracket.
-    const hasRoom = this.#writer.hasRoomFor(profile, MAX_PAYLOAD_BYTES - 2)
-    if (!hasRoom || this.#users === MAX_PROFILES) this.close()
-    this.#writer.write((this.#users === 0 ? '[' : ',') + profile)
+    const hasRoom = this.#writer.hasRoomFor(person, MAX_PAYLOAD_BYTES - 2)
+    if (!hasRoom || this.#users === this.#maxUsers) this.close()
+    this.#writer.write((this.#users === 0 ? '[' : ',') + person)
     this.#users += 1
   }
 

@@ -6,6 +6,7 @@ import type { EncodedBody, UploadResult } from '../provider.ts'
 import { type KlaviyoContext, readAnswer, readPages, send } from './api.ts'
 import { importJobBody } from './encode.ts'
 import { codeOf } from './errors.ts'
+import { getJob, type Job, noteJob } from './jobs.ts'
 import { Repair } from './repair.ts'
 
 /** The jobs that one body became; `refused` counts its profiles that are in none of them. */
@@ -17,24 +18,6 @@ const Ticket = Type.Object({
 type Ticket = Static<typeof Ticket>
 
 const JobId = Type.Object({ data: Type.Object({ id: Type.String() }) })
-
-const count = Type.Optional(Type.Union([Type.Integer(), Type.Null()]))
-const Reference = Type.Object({ id: Type.String() })
-const Job = Type.Object({
-  data: Type.Object({
-    attributes: Type.Object({
-      status: Type.String(),
-      total_count: Type.Integer(),
-      failed_count: count
-    }),
-    relationships: Type.Optional(
-      Type.Object({
-        lists: Type.Optional(Type.Object({ data: Type.Optional(Type.Array(Reference)) }))
-      })
-    )
-  })
-})
-type Job = Static<typeof Job>['data']
 
 const ImportError = Type.Object({
   attributes: Type.Object({ code: Type.Optional(Type.String()) })
@@ -61,7 +44,9 @@ export async function uploadProfiles(
       repair.refused(piece, answer)
       continue
     }
-    jobs.push(readAnswer(JobId, answer).data.id)
+    const { id } = readAnswer(JobId, answer).data
+    await noteJob(id, context)
+    jobs.push(id)
     accepted += piece.users
     repair.accepted()
   }
@@ -98,7 +83,7 @@ export async function followJobs(
   const ticket = readTicket(ticketText)
   // All are looked at, though one may be at work: stopping there would mean as many rounds as jobs.
   const jobs: Job[] = []
-  for (const id of ticket.jobs) jobs.push(await getJob(id, context))
+  for (const id of ticket.jobs) jobs.push((await getJob(id, context)) ?? lost())
   if (jobs.some(({ attributes }) => attributes.status === 'cancelled')) throw cancelled()
   if (jobs.some(({ attributes }) => attributes.status !== 'complete')) return undefined
 
@@ -122,26 +107,14 @@ function readTicket(text: string): Ticket {
   throw new ProviderError('invalid', 'the ticket is not of this provider')
 }
 
-async function getJob(id: string, context: KlaviyoContext): Promise<Job> {
-  const jobCall = {
-    method: 'GET',
-    operation: 'profile-bulk-import-jobs.get',
-    path: `/api/profile-bulk-import-jobs/${encodeURIComponent(id)}`,
-    query: { include: 'lists', 'fields[list]': 'name' }
-  } as const
-  const answer = await send(jobCall, context)
-  if (answer.status === 404) throw lost()
-  return readAnswer(Job, answer).data
-}
-
 function cancelled(): ProviderError {
   return new ProviderError('invalid', 'the import job was cancelled at Klaviyo')
 }
 
 /** Not `not_found`: it is not the list that is gone, and another one would be of no help. */
-function lost(): ProviderError {
+function lost(): never {
   const message = 'the import job is no longer known, its outcome is unclear'
-  return new ProviderError('invalid', message, { status: 404 })
+  throw new ProviderError('invalid', message, { status: 404 })
 }
 
 const failedCount = (job: Job | undefined) => job?.attributes.failed_count ?? 0

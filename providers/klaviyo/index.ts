@@ -3,7 +3,16 @@ import { ProviderError } from '../errors.ts'
 import { defineProvider } from '../provider.ts'
 import { encoder, MAX_BODY_BYTES, MAX_PROFILES } from './encode.ts'
 import { followJobs, uploadProfiles } from './import-jobs.ts'
-import { check, createList, findList } from './lists.ts'
+import {
+  check,
+  COUNT_OPERATION,
+  createList,
+  deleteList,
+  findList,
+  listStatus,
+  MINIMUM_AUDIENCE_SIZE
+} from './lists.ts'
+import { removeProfiles } from './removal.ts'
 import { KlaviyoVariables } from './variables.ts'
 
 /**
@@ -16,6 +25,8 @@ export const klaviyo = defineProvider({
   variables: KlaviyoVariables,
   origin: 'https://a.klaviyo.com',
   identifiers: ['email', 'phone'],
+  // Profiles are made of clear text alone.
+  hashedIdentifiers: () => [],
   limits: () => ({
     usersPerRequest: MAX_PROFILES,
     bytesPerRequest: MAX_BODY_BYTES,
@@ -24,9 +35,15 @@ export const klaviyo = defineProvider({
     rates: [
       { requests: 10, perMs: 1_000 },
       { requests: 150, perMs: 60_000 }
-    ]
+    ],
+    operationRates: {
+      [COUNT_OPERATION]: [
+        { requests: 1, perMs: 1_000 },
+        { requests: 15, perMs: 60_000 }
+      ]
+    }
   }),
-  minimumAudienceSize: 1,
+  minimumAudienceSize: MINIMUM_AUDIENCE_SIZE,
   matchingLatencyHours: { min: 0, max: 1 },
   // No account id is configured; a fingerprint of the key tells accounts apart without revealing it.
   accountId: ({ apiKey }) => hash('sha256', apiKey).slice(0, 16),
@@ -38,6 +55,9 @@ export const klaviyo = defineProvider({
     if (segmentId === undefined) throw new ProviderError('invalid', 'an upload needs a list')
     return uploadProfiles(body, segmentId, context)
   },
+  remove: (body, _audience, segmentId, context) => removeProfiles(body, segmentId, context),
+  deleteSegment: deleteList,
+  status: listStatus,
   confirm: (ticket, _audience, context) => followJobs(ticket, context),
   check,
   sandbox: async (options) => (await import('./sandbox.ts')).startKlaviyoSandbox(options)

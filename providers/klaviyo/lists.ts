@@ -1,8 +1,8 @@
 import { Type } from 'typebox'
 import { ProviderError } from '../errors.ts'
 import type { PlatformCall } from '../http-client.ts'
-import type { CheckProblem } from '../provider.ts'
-import { type KlaviyoContext, pageOf, readPages, request } from './api.ts'
+import type { CheckProblem, SegmentStatus } from '../provider.ts'
+import { type KlaviyoContext, pageOf, readAnswer, readPages, request, send } from './api.ts'
 
 const List = Type.Object({
   id: Type.String(),
@@ -45,6 +45,36 @@ export async function createList(name: string, context: KlaviyoContext): Promise
     context
   )
   return created.data.id
+}
+
+export async function deleteList(listId: string, context: KlaviyoContext): Promise<void> {
+  const path = `/api/lists/${encodeURIComponent(listId)}`
+  const answer = await send({ method: 'DELETE', operation: 'lists.delete', path }, context)
+  if (answer.status !== 404) readAnswer(Type.Unknown(), answer)
+}
+
+/** Matched people from whom up an audience can be used: one. */
+export const MINIMUM_AUDIENCE_SIZE = 1
+
+/** Counting is allowed once a second and 15 times a minute, all else more often (API reference, Get List). */
+export const COUNT_OPERATION = 'lists.count'
+
+/** A list can be used at once, by whoever is on it. */
+export async function listStatus(listId: string, context: KlaviyoContext): Promise<SegmentStatus> {
+  const list = await request(
+    Type.Object({
+      data: Type.Object({ attributes: Type.Object({ profile_count: Type.Integer() }) })
+    }),
+    {
+      method: 'GET',
+      operation: COUNT_OPERATION,
+      path: `/api/lists/${encodeURIComponent(listId)}`,
+      query: { 'additional-fields[list]': 'profile_count' }
+    },
+    context
+  )
+  const matched = list.data.attributes.profile_count
+  return { state: matched < MINIMUM_AUDIENCE_SIZE ? 'too_small' : 'ready', matched }
 }
 
 /** The cheapest call behind each scope that can be tried without writing anything. */

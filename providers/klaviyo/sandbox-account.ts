@@ -20,7 +20,8 @@ export const KEYS: Readonly<Record<string, { sms: boolean; scopes: readonly stri
 }
 
 /** Everything that arrived for one person, later values over earlier ones. */
-interface Profile {
+export interface Profile {
+  readonly id: string
   attributes: Record<string, unknown>
 }
 
@@ -48,6 +49,8 @@ export interface Job {
 }
 
 const IDENTIFIERS = ['email', 'phone_number', 'external_id'] as const
+/** Fields that Get Profiles filters by, with the operators `any` and `equals`. */
+export const FILTER_FIELDS = ['email', 'phone_number', 'external_id'] as const
 const LIST_SORT_KEYS = ['created', 'id', 'name'] as const
 
 /** The lists, profiles and jobs of one account. */
@@ -57,6 +60,7 @@ export class Account {
   /** By `email:…`, `phone_number:…` and `external_id:…`. */
   readonly #profiles = new Map<string, Profile>()
   readonly #sms: boolean
+  readonly #profilesById = new Map<string, Profile>()
   #listsCreated = 0
   #created = 0
 
@@ -82,6 +86,27 @@ export class Account {
     const direction = sort.startsWith('-') ? -1 : 1
     const lists = [...this.lists.values()]
     return lists.toSorted((a, b) => (a[key] < b[key] ? -direction : direction))
+  }
+
+  /** Those with one of these values, in the order of their creation. */
+  profilesWith(field: (typeof FILTER_FIELDS)[number], values: readonly unknown[]): Profile[] {
+    return [...this.#profilesById.values()].filter(
+      ({ attributes }) => attributes[field] !== undefined && values.includes(attributes[field])
+    )
+  }
+
+  /** An unknown profile refuses all; one that is not on the list is none to mind. */
+  removeProfiles(listId: string, ids: readonly string[]): void {
+    const { members } = this.#listOf(listId)
+    const unknown = ids.filter((id) => !this.#profilesById.has(id))
+    if (unknown.length > 0) {
+      const detail = `The following profile ids do not exist: ${unknown.join()}`
+      throw new Refusal(errorAnswer(400, [invalid(detail, '/data/')]))
+    }
+    for (const id of ids) {
+      const profile = this.#profilesById.get(id)
+      if (profile !== undefined) members.delete(profile)
+    }
   }
 
   /**
@@ -145,11 +170,18 @@ export class Account {
       (name) => `${name}:${attributes[name]}`
     )
     const known = keys.map((key) => this.#profiles.get(key)).find((found) => found !== undefined)
-    const profile = known ?? { attributes: {} }
+    const profile = known ?? this.#createProfile()
     const written = Object.entries(attributes).filter(([, value]) => value !== null)
     profile.attributes = { ...profile.attributes, ...Object.fromEntries(written) }
     for (const key of keys) this.#profiles.set(key, profile)
     for (const list of lists) list.members.add(profile)
+  }
+
+  #createProfile(): Profile {
+    const id = `01SANDBOX${String(this.#profilesById.size + 1).padStart(17, '0')}`
+    const profile = { id, attributes: {} }
+    this.#profilesById.set(id, profile)
+    return profile
   }
 }
 

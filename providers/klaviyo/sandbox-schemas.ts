@@ -70,6 +70,13 @@ export const JobBody = Compile(
   })
 )
 
+const ProfileReference = strict({ type: Type.Literal('profile'), id: Type.String() })
+
+/** The body of Remove Profiles from List. */
+export const RemovalBody = Compile(
+  strict({ data: Type.Array(ProfileReference, { minItems: 1, maxItems: 1_000 }) })
+)
+
 /** Parameters, each given once. */
 export const Query = Compile(Type.Record(Type.String(), Type.String()))
 export type Query = Readonly<Record<string, string>>

@@ -1,7 +1,23 @@
 import { randomUUID } from 'node:crypto'
 import type { FastifyInstance, FastifyPluginCallback, FastifyRequest } from 'fastify'
-import { readable, type Sandbox, type SandboxOptions, startSandbox } from '../sandbox.ts'
-import { Account, type ImportFailure, type Job, KEYS, type List } from './sandbox-account.ts'
+import {
+  readable,
+  type Sandbox,
+  type SandboxOptions,
+  type SandboxSettings,
+  standingOf,
+  startSandbox
+} from '../sandbox.ts'
+import { MINIMUM_AUDIENCE_SIZE } from './lists.ts'
+import {
+  Account,
+  FILTER_FIELDS,
+  type ImportFailure,
+  type Job,
+  KEYS,
+  type List,
+  type Profile
+} from './sandbox-account.ts'
 import {
   badParameter,
   errorAnswer,
@@ -12,7 +28,7 @@ import {
   refusal,
   throttled
 } from './sandbox-answers.ts'
-import { JobBody, ListBody, Query } from './sandbox-schemas.ts'
+import { JobBody, ListBody, Query, RemovalBody } from './sandbox-schemas.ts'
 
 const MEDIA_TYPES: readonly unknown[] = [MEDIA_TYPE, 'application/json']
 const MAX_BODY_BYTES = 5_000_000
@@ -38,8 +54,8 @@ interface ById {
 }
 
 /**
- * A stand-in of Klaviyo's API (revision 2026-07-15): lists, bulk import jobs and their errors, in an
- * account for each key. A job is `queued`, at the first look `processing` and then `complete`; its
+ * A stand-in of Klaviyo's API (revision 2026-07-15): lists, profiles, bulk import jobs and their errors,
+ * in an account for each key. A job is `queued`, at the first look `processing` and then `complete`; its
  * profiles are on the lists at once.
  */
 export function startKlaviyoSandbox(options?: SandboxOptions): Promise<Sandbox> {
@@ -49,8 +65,8 @@ export function startKlaviyoSandbox(options?: SandboxOptions): Promise<Sandbox> 
   const definition = {
     name: 'klaviyo',
     variables: { apiKey: 'sandbox' },
-    routes: (app: FastifyInstance) =>
-      void app.register(api(accounts, forbiddenCalls), { prefix: '/api' }),
+    routes: (app: FastifyInstance, settings: SandboxSettings) =>
+      void app.register(api(accounts, forbiddenCalls, settings), { prefix: '/api' }),
     state: () => ({
       segments: [...accounts].flatMap(([account, { lists }]) =>
         [...lists.values()].map((list) => ({ account, ...contents(list) }))
@@ -71,7 +87,11 @@ function contents({ id, name, created, members }: List) {
   return { id, name, created, members: [...members].map(({ attributes }) => attributes) }
 }
 
-function api(accounts: Map<string, Account>, forbiddenCalls: string[]): FastifyPluginCallback {
+function api(
+  accounts: Map<string, Account>,
+  forbiddenCalls: string[],
+  settings: SandboxSettings
+): FastifyPluginCallback {
   const enter = (request: Call, ...scopes: readonly string[]): Account => {
     const key = authorizedKey(request, scopes)
     const account = accounts.get(key) ?? new Account(KEYS[key]?.sms ?? false)
@@ -107,6 +127,31 @@ function api(accounts: Map<string, Account>, forbiddenCalls: string[]): FastifyP
       const { data } = checkedBody(ListBody, request)
       reply.code(201)
       return { data: listResource(account.createList(data.attributes.name)) }
+    })
+    app.get<ById>('/lists/:id', (request) => {
+      const list = enter(request, 'lists:read').lists.get(request.params.id)
+      if (list === undefined) throw refusal('not_found')
+      const query = checkedQuery(request, ['additional-fields[list]'])
+      const resource = listResource(list)
+      if (query['additional-fields[list]'] !== 'profile_count') return { data: resource }
+      const segment = { id: list.id, members: list.members.size }
+      const { matched } = standingOf(settings, segment, MINIMUM_AUDIENCE_SIZE)
+      return {
+        data: { ...resource, attributes: { ...resource.attributes, profile_count: matched } }
+      }
+    })
+    app.delete<ById>('/lists/:id/relationships/profiles', (request, reply) => {
+      const account = enter(request, 'lists:write', 'profiles:write')
+      const ids = checkedBody(RemovalBody, request).data.map(({ id }) => id)
+      account.removeProfiles(request.params.id, ids)
+      return reply.code(204).send()
+    })
+    app.get('/profiles', (request) => {
+      const account = enter(request, 'profiles:read')
+      const query = checkedQuery(request, ['filter', 'fields[profile]'])
+      const { field, values } = wantedProfiles(query['filter'])
+      const toResource = (profile: Profile) => profileResource(profile, query['fields[profile]'])
+      return pageOf(account.profilesWith(field, values), toResource, query, request, PAGE)
     })
     app.delete<ById>('/lists/:id', (request, reply) => {
       const { lists } = enter(request, 'lists:write')
@@ -169,7 +214,8 @@ function authorizedKey({ headers, method }: Call, scopes: readonly string[]): st
   if (!/^\d{4}-\d{2}-\d{2}$/.test(String(headers['revision']))) {
     throw new Refusal(errorAnswer(400, [invalid('The revision header is missing or invalid')]))
   }
-  if (method === 'POST' && !MEDIA_TYPES.includes(headers['content-type'])) {
+  const hasBody = method === 'POST' || (headers['content-length'] ?? '0') !== '0'
+  if (hasBody && !MEDIA_TYPES.includes(headers['content-type'])) {
     throw refusal('unsupported_media_type')
   }
   if (scopes.some((scope) => !known.scopes.includes(scope))) throw refusal('permission_denied')
@@ -206,6 +252,22 @@ function wantedNames(filter: string | undefined): readonly unknown[] | undefined
   const names = readable(Buffer.from(array))
   if (!Array.isArray(names)) throw badParameter('filter')
   return names
+}
+
+/** `any(email,["a","b"])`: the operator that takes several values. */
+function wantedProfiles(filter = '') {
+  const [, name, array = ''] = /^any\((\w+),(\[".*"\])\)$/s.exec(filter) ?? []
+  const field = FILTER_FIELDS.find((known) => known === name)
+  const list = readable(Buffer.from(array))
+  if (field === undefined || !Array.isArray(list)) throw badParameter('filter')
+  const values: readonly unknown[] = list
+  return { field, values }
+}
+
+function profileResource({ id, attributes }: Profile, fields: string | undefined) {
+  const wanted = fields?.split(',') ?? Object.keys(attributes)
+  const kept = wanted.map((name) => [name, attributes[name] ?? null])
+  return { type: 'profile', id, attributes: Object.fromEntries(kept) }
 }
 
 function pageOf<T>(

@@ -471,7 +471,13 @@ test('the definition tells what the service relies on', async (t) => {
     rates: [
       { requests: 10, perMs: 1_000 },
       { requests: 150, perMs: 60_000 }
-    ]
+    ],
+    operationRates: {
+      'lists.count': [
+        { requests: 1, perMs: 1_000 },
+        { requests: 15, perMs: 60_000 }
+      ]
+    }
   })
   t.equal(klaviyo.accountId(settings), 'b7ad567477c83756', 'the start of the SHA-256 of the key')
   t.equal(klaviyo.storedName(audience.segmentName, settings), 'blotout_VIP')
