@@ -39,7 +39,7 @@ const HOUR_MS = 60 * MINUTE_MS
 const LOOK_EVERY_MS = SECOND_MS
 /** Audiences asked about at once. */
 const AT_ONCE = 16
-/** Longer than the platforms' answers take: only what a process that ended had taken outlives it. */
+/** Longer than platforms take to answer: only what a process that ended had taken outlives it. */
 const LEASE_MS = 2 * MINUTE_MS
 
 /** While deliveries are under way: that is known here, and costs no call. */
@@ -57,14 +57,36 @@ const FRESH_MS = 10 * MINUTE_MS
 
 /** Looks every second by itself. */
 export function startPoller(options: PollerOptions): Poller {
-  const { store, log } = options
-  let looking: Promise<void> | undefined
+  const { store, clock, log } = options
+  const running = new Set<Promise<void>>()
+  let taking: Promise<void> | undefined
   let isClosed = false
 
-  async function lookAtAll(): Promise<void> {
-    const due = await store.takeDueAudiences(options.clock.now(), LEASE_MS, AT_ONCE)
-    await Promise.all(due.map((audience) => lookAt(audience, options).catch(noteFault)))
-    if (due.length === AT_ONCE && !isClosed) await lookAtAll()
+  async function take(): Promise<void> {
+    const room = AT_ONCE - running.size
+    if (isClosed || room === 0) return
+    const due = await store.takeDueAudiences(clock.now(), LEASE_MS, room)
+    for (const audience of due) start(audience)
+  }
+
+  function start(audience: DueAudience): void {
+    const work = lookAt(audience, options)
+      .catch(noteFault)
+      .finally(() => {
+        running.delete(work)
+        // One whose platform hangs holds up nobody else.
+        void tick()
+      })
+    running.add(work)
+  }
+
+  function tick(): Promise<void> {
+    taking ??= take()
+      .catch(noteFault)
+      .finally(() => {
+        taking = undefined
+      })
+    return taking
   }
 
   /** What is left is looked at again: within a second, or when its lease is over. */
@@ -76,19 +98,14 @@ export function startPoller(options: PollerOptions): Poller {
     else log.error(line, 'an audience was not looked at')
   }
 
-  function look(): Promise<void> {
-    if (isClosed) return Promise.resolve()
-    looking ??= lookAtAll()
-      .catch(noteFault)
-      .finally(() => {
-        looking = undefined
-      })
-    return looking
-  }
-
-  const timer = setInterval(() => void look(), LOOK_EVERY_MS).unref()
+  const timer = setInterval(() => void tick(), LOOK_EVERY_MS).unref()
   return {
-    look,
+    async look() {
+      // It may have begun before what is looked for was due.
+      await taking
+      await tick()
+      while (running.size > 0) await Promise.all([...running, taking])
+    },
     close() {
       isClosed = true
       clearInterval(timer)
