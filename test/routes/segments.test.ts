@@ -4,6 +4,7 @@ import { test, type Test } from 'tap'
 import { providers } from '../../providers/registry.ts'
 import type { Sandbox } from '../../providers/sandbox.ts'
 import { steppedClock } from '../support/clock.ts'
+import { emailsAt, segmentsOf } from '../support/ledger.ts'
 import { BATCH, form, type Service, startService, temporaryFolder } from '../support/service.ts'
 
 async function sandbox(t: Test, name: string): Promise<Sandbox> {
@@ -65,6 +66,28 @@ test('users are added and removed in the order of acceptance, whatever fails', a
     destinations: [{ segment: NAME, mode: 'remove', users: { sent: 2, received: 2 } }]
   })
   t.match(await service.settled(4), { destinations: [{ segment: NAME, mode: 'add' }] })
+})
+
+test('whoever is removed is removed everywhere, and a deletion is one everywhere', async (t) => {
+  const all = await Promise.all(['facebook', 'tiktok', 'klaviyo'].map((name) => sandbox(t, name)))
+  const service = await startService(t, { sandboxes: all })
+  const emails = (held: Sandbox) => [...emailsAt(held, 'High Value Customers')].toSorted()
+  // Klaviyo is still importing when the removal comes.
+  await service.post(upload(1, 'ana@example.com', 'ben@example.com'))
+  await service.post(upload(2, 'ana@example.com', 'nobody@example.com'), '?mode=remove')
+  t.match(await service.settled(1), { state: 'delivered' })
+  t.match(await service.settled(2), { state: 'delivered' })
+  for (const held of all) t.same(emails(held), hashes('ben@example.com'), held.name)
+  const klaviyo = all[2]!.requests.map(({ method, path }) => `${method} ${path.split('/')[2]}`)
+  t.ok(klaviyo.lastIndexOf('GET profile-bulk-import-jobs') < klaviyo.indexOf('DELETE lists'))
+  for (const { name } of all) {
+    const place = `provider=${name}&tag=default&name=${NAME}`
+    t.equal((await service.delete(`/audience/segments?${place}&sync=true`)).status, 200, name)
+  }
+  t.same(
+    all.map((held) => segmentsOf(held).length),
+    [0, 0, 0]
+  )
 })
 
 test('the same users under one sequence are an addition and a removal', async (t) => {
@@ -148,7 +171,7 @@ test('segments are listed with what their platforms say, each asked once a minut
         name: NAME,
         createdHere: true,
         status: null,
-        error: { code: String, message: String }
+        error: { code: 'transient', message: String }
       }
     ],
     next: null
