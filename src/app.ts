@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import helmet from '@fastify/helmet'
 import Fastify, { type FastifyInstance, LogController } from 'fastify'
 import type { DestinationStream } from 'pino'
+import adcpPush from '../plugins/adcp-push.ts'
 import auth from '../plugins/auth.ts'
 import closing from '../plugins/closing.ts'
 import dispatcher from '../plugins/dispatcher.ts'
@@ -86,6 +87,7 @@ export async function buildApp(config: Config, options: AppOptions = {}): Promis
   await app.register(storeWatch)
   await app.register(webhooks, { config, clock })
   await app.register(seller, { config, clock })
+  await app.register(adcpPush, { config, clock })
   await app.register(uploadBudget, { maxBodyBytes: config.maxBodyBytes })
   await app.register(audienceRoutes, { config })
   await app.register(sessionRoutes)

@@ -60,4 +60,6 @@ export interface PushConfig {
   readonly operationId?: string
   readonly token?: string
   readonly authentication?: { readonly scheme: string; readonly credentials: string }
+  /** The call's own, echoed with the push; never read. */
+  readonly context?: unknown
 }

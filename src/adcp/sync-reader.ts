@@ -25,7 +25,7 @@ export function readSyncCall(args: Fields): SyncCall {
     account: readAccount(args.account),
     audiences: Array.isArray(audiences) ? readAudiences(audiences) : undefined,
     deleteMissing: delete_missing,
-    push: push_notification_config && toPush(push_notification_config),
+    push: push_notification_config && toPush(push_notification_config, args['context']),
     requestHash: requestHash(args)
   }
 }
@@ -36,13 +36,14 @@ const MISSING_WITH_NOTHING: AdcpIssue = {
   keyword: 'required'
 }
 
-function toPush(config: PushNotificationConfig): PushConfig {
+function toPush(config: PushNotificationConfig, context: unknown): PushConfig {
   const { url, operation_id: operationId, token, authentication } = config
   const [scheme] = authentication?.schemes ?? []
   return {
     url,
     ...(operationId !== undefined && { operationId }),
     ...(token !== undefined && { token }),
+    ...(context !== undefined && { context }),
     ...(authentication !== undefined &&
       scheme !== undefined && {
         authentication: { scheme, credentials: authentication.credentials }

@@ -16,13 +16,27 @@ export type WebhookAnswer =
   | { readonly status: number; readonly retryAfterMs: number | undefined }
   | { readonly fault: string }
 
-export interface WebhookClient {
+export interface WebhookClient<E = WebhookEndpoint> {
   /** Sends a message once. Never rejects. */
   post(
-    endpoint: WebhookEndpoint,
+    endpoint: E,
     message: { readonly id: string; readonly body: string },
     signal: AbortSignal
   ): Promise<WebhookAnswer>
+  close(): Promise<void>
+}
+
+/** One request as it goes out. */
+export interface WebhookRequest {
+  readonly url: string
+  readonly headers: Readonly<Record<string, string>>
+  readonly body: string
+}
+
+/** Posts to addresses that others have given. */
+export interface WebhookPoster {
+  /** Follows no redirect and repeats nothing. Never rejects. */
+  post(request: WebhookRequest, signal: AbortSignal): Promise<WebhookAnswer>
   close(): Promise<void>
 }
 
@@ -53,8 +67,7 @@ export function signedHeaders(
   }
 }
 
-/** Posts signed messages; follows no redirect and repeats nothing. */
-export function createWebhookClient(options: WebhookClientOptions): WebhookClient {
+export function createWebhookPoster(options: WebhookClientOptions): WebhookPoster {
   const { timeoutMs, privateAddresses } = options
   const connectOptions = { timeout: timeoutMs, allowH2: false }
   const agent = new Agent({
@@ -62,29 +75,42 @@ export function createWebhookClient(options: WebhookClientOptions): WebhookClien
   })
 
   return {
-    async post(endpoint, message, signal) {
+    async post({ url, headers, body: sent }, signal) {
       const bounded = AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)])
       try {
-        const { statusCode, headers, body } = await request(endpoint.url, {
+        const answer = await request(url, {
           method: 'POST',
-          headers: {
-            'content-type': 'application/json',
-            'user-agent': 'audience-api',
-            ...signedHeaders(endpoint, message, new Date())
-          },
-          body: message.body,
+          headers: { 'content-type': 'application/json', 'user-agent': 'audience-api', ...headers },
+          body: sent,
           dispatcher: agent,
           signal: bounded
         })
         // The status has decided already: what happens to the rest is of no interest.
-        await body.dump({ limit: MAX_ANSWER_BYTES, signal: bounded }).catch(() => undefined)
-        return { status: statusCode, retryAfterMs: retryAfterMs({ headers }) }
+        await answer.body.dump({ limit: MAX_ANSWER_BYTES, signal: bounded }).catch(() => undefined)
+        return { status: answer.statusCode, retryAfterMs: retryAfterMs(answer) }
       } catch (error) {
         return { fault: faultName(error) }
       }
     },
     // Messages under way were waited for by whoever sent them.
     close: () => agent.destroy()
+  }
+}
+
+/** Posts messages signed for their endpoints. */
+export function createWebhookClient(options: WebhookClientOptions): WebhookClient {
+  const poster = createWebhookPoster(options)
+  return {
+    post: (endpoint, message, signal) =>
+      poster.post(
+        {
+          url: endpoint.url,
+          headers: signedHeaders(endpoint, message, new Date()),
+          body: message.body
+        },
+        signal
+      ),
+    close: () => poster.close()
   }
 }
 

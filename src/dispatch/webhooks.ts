@@ -2,12 +2,20 @@ import type { FastifyBaseLogger } from 'fastify'
 import type { HookMessage, Store } from '../store/store.ts'
 import type { Clock } from './clock.ts'
 import { faultOf } from './tracing.ts'
-import type { WebhookAnswer, WebhookClient, WebhookEndpoint } from './webhook-client.ts'
+import type { WebhookAnswer, WebhookClient } from './webhook-client.ts'
 
-export interface WebhooksOptions {
-  readonly endpoints: readonly WebhookEndpoint[]
+/** Whose messages are sent; where it has no address, each message has its own. */
+interface Endpoint {
+  readonly id: string
+  readonly url?: string
+}
+
+export interface WebhooksOptions<E extends Endpoint> {
+  readonly endpoints: readonly E[]
   readonly store: Pick<Store, 'takeHooks' | 'settleHook'>
-  readonly client: WebhookClient
+  readonly client: Pick<WebhookClient<E>, 'post'>
+  /** Messages of one endpoint under way at once; default: 4. */
+  readonly mostAtOnce?: number
   readonly clock: Pick<Clock, 'now'>
   readonly log: Pick<FastifyBaseLogger, 'debug' | 'info' | 'warn'>
 }
@@ -67,7 +75,7 @@ export function judgeAnswer(
  * Looks for messages every second. Each endpoint has its own messages under way, so that
  * one that hangs holds up nobody else.
  */
-export function createWebhooks(options: WebhooksOptions): Webhooks {
+export function createWebhooks<E extends Endpoint>(options: WebhooksOptions<E>): Webhooks {
   const closing = new AbortController()
   const senders = options.endpoints.map((endpoint) =>
     createSender(endpoint, options, closing.signal)
@@ -97,12 +105,12 @@ interface Sender {
   stop(): Promise<void>
 }
 
-function createSender(
-  endpoint: WebhookEndpoint,
-  { store, client, clock, log }: WebhooksOptions,
+function createSender<E extends Endpoint>(
+  endpoint: E,
+  { store, client, mostAtOnce = MOST_AT_ONCE, clock, log }: WebhooksOptions<E>,
   closing: AbortSignal
 ): Sender {
-  const { host } = new URL(endpoint.url)
+  const host = endpoint.url && new URL(endpoint.url).host
   const running = new Set<Promise<void>>()
   let looking: Promise<void> | undefined
   let isStopped = false
@@ -110,7 +118,7 @@ function createSender(
 
   async function take(): Promise<void> {
     const now = clock.now()
-    const room = MOST_AT_ONCE - running.size
+    const room = mostAtOnce - running.size
     if (room === 0 || now < restsUntil) return
     const messages = await store.takeHooks(endpoint.id, now, LEASE_MS, room)
     for (const message of messages) start(message)
@@ -153,7 +161,7 @@ function createSender(
   function note(message: HookMessage, answer: WebhookAnswer, verdict: Verdict): void {
     const line = {
       webhook: endpoint.id,
-      host,
+      ...(host && { host }),
       message: message.id,
       type: message.type,
       attempt: message.attempts,
