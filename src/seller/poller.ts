@@ -4,19 +4,14 @@ import type { SegmentStatus } from '../../providers/provider.ts'
 import type { Clock } from '../dispatch/clock.ts'
 import type { Destination } from '../dispatch/destination.ts'
 import type { Dispatcher } from '../dispatch/dispatcher.ts'
+import { accountOf } from '../dispatch/job.ts'
 import { faultOf } from '../dispatch/tracing.ts'
-import type {
-  DueAudience,
-  DueTarget,
-  LedgerAudience,
-  LedgerStore,
-  LedgerTarget
-} from '../store/ledger.ts'
-import { StoreError } from '../store/store.ts'
+import type { DueAudience, DueTarget, LedgerAudience, LedgerTarget } from '../store/ledger.ts'
+import { type Store, StoreError } from '../store/store.ts'
 import { isAt } from './rows.ts'
 
 export interface PollerOptions {
-  readonly store: Pick<LedgerStore, 'takeDueAudiences' | 'noteStatus'>
+  readonly store: Pick<Store, 'takeDueAudiences' | 'noteStatus' | 'accounts'>
   readonly dispatcher: Pick<Dispatcher, 'destinations' | 'segmentStatus'>
   readonly clock: Pick<Clock, 'now'>
   /** How often a platform is asked that is matching, at first. */
@@ -128,7 +123,7 @@ async function lookAt({ audience, targets }: DueAudience, options: PollerOptions
   const now = options.clock.now()
   const change = {
     targets: findings.map(({ target }) => target),
-    lookAt: now + Math.min(SETTLED_WAIT_MS, ...findings.map(({ againInMs }) => againInMs)),
+    lookAt: now + Math.ceil(Math.min(SETTLED_WAIT_MS, ...findings.map((one) => one.againInMs))),
     looks: audience.looks + (findings.some(({ wasAsked }) => wasAsked) ? 1 : 0)
   }
   // Where somebody changed it meanwhile, it is due again soon.
@@ -148,11 +143,9 @@ async function find(
     const age = options.clock.now() - audience.syncedAt
     const { least, most } = UNSETTLED_WAIT_MS
     const againInMs = Math.min(Math.max(age / 4, least), most)
-    return {
-      target: { ...target, state: 'processing', error: undefined },
-      againInMs,
-      wasAsked: false
-    }
+    // Why it takes so long, where its account is held or fails.
+    const { error } = accountOf(await options.store.accounts(), had)
+    return { target: { ...target, state: 'processing', error }, againInMs, wasAsked: false }
   }
   if (segmentId === undefined) {
     // Nothing was ever sent there, or nothing of it arrived.
