@@ -26,7 +26,8 @@ const AS_TEXT: ReadonlySet<string> = new Set([
   new NoUsersError().code
 ])
 
-const RETRY_AFTER_SECONDS = 10
+/** What callers are asked to wait where the service cannot answer now. */
+export const RETRY_AFTER_SECONDS = 10
 
 /** Every failure becomes one of the catalogue's errors, in the shape of the contract. */
 export default fp(

@@ -1,7 +1,8 @@
-import multipart, { type MultipartFile } from '@fastify/multipart'
+import multipart from '@fastify/multipart'
 import type { FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { MalformedBodyError, PayloadError, TooLargeError } from '../src/errors.ts'
+import { readBytes } from './read-bytes.ts'
 
 export interface FormOptions {
   /** Largest request body, preamble and epilogue included, in bytes. */
@@ -186,12 +187,12 @@ async function collect(
       problem ??= new PayloadError(`The field "${name}" was sent twice.`)
     }
     if (!fields.includes(name) || problem !== undefined) {
-      await readPart(part, { limit: 0, expected: 0 })
+      await readBytes(part.file, { limit: 0, expected: 0 })
       continue
     }
     const limit = name === largeField ? maxBodyBytes : MAX_SMALL_FIELD_BYTES
     const expected = Math.min(limit, lengthOf(request) ?? FIRST_BUFFER_BYTES)
-    const bytes = await readPart(part, { limit, expected })
+    const bytes = await readBytes(part.file, { limit, expected })
     if (bytes === undefined) {
       problem = new TooLargeError(`the field "${name}" is over the limit of ${limit} bytes`)
     } else {
@@ -200,38 +201,6 @@ async function collect(
   }
   if (problem !== undefined) throw problem
   return { form, parts }
-}
-
-interface PartSize {
-  /** Most bytes that it may have. */
-  readonly limit: number
-  /** It has no more than that, or nobody knows. */
-  readonly expected: number
-}
-
-/** The part's bytes, or `undefined` if there are more than the limit; reads to its end either way. */
-async function readPart(
-  { file }: MultipartFile,
-  { limit, expected }: PartSize
-): Promise<Uint8Array<ArrayBuffer> | undefined> {
-  // Pages of a large buffer that are never written take no memory: the system gives them when needed.
-  let buffer = new Uint8Array(expected)
-  let size = 0
-  for await (const chunk of file as AsyncIterable<Uint8Array>) {
-    const end = size + chunk.byteLength
-    if (end <= limit) {
-      if (end > buffer.byteLength) buffer = lengthened(buffer, Math.min(limit, 2 * end))
-      buffer.set(chunk, size)
-    }
-    size = end
-  }
-  return size > limit ? undefined : buffer.subarray(0, size)
-}
-
-function lengthened(bytes: Uint8Array<ArrayBuffer>, length: number): Uint8Array<ArrayBuffer> {
-  const longer = new Uint8Array(length)
-  longer.set(bytes)
-  return longer
 }
 
 /** The parser's own errors carry no status or one that is not the contract's. */

@@ -7,6 +7,8 @@ import auth from '../plugins/auth.ts'
 import closing from '../plugins/closing.ts'
 import dispatcher from '../plugins/dispatcher.ts'
 import errors, { answerClientError, answerUnreadableAddress } from '../plugins/errors.ts'
+import mcp from '../plugins/mcp.ts'
+import overload from '../plugins/overload.ts'
 import platforms from '../plugins/platforms.ts'
 import seller from '../plugins/seller.ts'
 import storeWatch from '../plugins/store-watch.ts'
@@ -85,11 +87,13 @@ export async function buildApp(config: Config, options: AppOptions = {}): Promis
   await app.register(platforms, { config })
   await app.register(dispatcher, { config, clock, workers })
   await app.register(storeWatch)
+  await app.register(overload, { maxBacklog: config.maxBacklog })
   await app.register(webhooks, { config, clock })
   await app.register(seller, { config, clock })
   await app.register(adcpPush, { config, clock })
   await app.register(uploadBudget, { maxBodyBytes: config.maxBodyBytes })
   await app.register(audienceRoutes, { config })
+  await app.register(mcp, { config, seller: app.seller })
   await app.register(sessionRoutes)
   await app.register(segmentRoutes, { config })
   await app.register(eventRoutes)

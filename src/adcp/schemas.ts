@@ -126,7 +126,11 @@ const LIST = {
   )
 }
 /** `account` is checked by itself: an error of one of two forms should name that form. */
-export const ListAccounts = Type.Object({ ...ENVELOPE, ...LIST })
+export const ListAccounts = Type.Object({
+  ...ENVELOPE,
+  ...LIST,
+  account: Optional(Type.Unknown())
+})
 export const ListAccountsArguments = Type.Object({ ...CARRIED, ...ENVELOPE, account, ...LIST })
 
 const TASK = {
@@ -134,7 +138,11 @@ const TASK = {
   include_result: Optional(Type.Boolean({ description: 'Also what came of it.' })),
   include_history: Optional(Type.Boolean({ description: 'There is none.' }))
 }
-export const TaskStatus = Type.Object({ ...ENVELOPE, ...TASK })
+export const TaskStatus = Type.Object({
+  ...ENVELOPE,
+  ...TASK,
+  account: Optional(Type.Unknown())
+})
 export const TaskStatusArguments = Type.Object({ ...CARRIED, ...ENVELOPE, account, ...TASK })
 
 export const PushNotificationConfig = Type.Object({

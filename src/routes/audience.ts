@@ -1,7 +1,6 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyRequest } from 'fastify'
 import form from '../../plugins/form.ts'
-import overload from '../../plugins/overload.ts'
 import type { UsersProblem } from '../audience/parse-users.ts'
 import { segmentName } from '../audience/segment-name.ts'
 import type { Config } from '../config.ts'
@@ -19,8 +18,10 @@ const TOO_COSTLY = 'the field "users" takes more memory to read than there is'
 /** `POST /audience`: takes one batch of customers for all platforms. */
 const routes: FastifyPluginAsyncTypebox<{ config: Config }> = async (app, { config }) => {
   const { dispatcher, store, workers } = app
-  const { maxBodyBytes, maxBacklog, maxUsers } = config
-  await app.register(overload, { maxBacklog })
+  const { maxBodyBytes, maxUsers } = config
+  app.addHook('onRequest', async () => {
+    if (app.isOverloaded()) throw new OverloadedError()
+  })
   await app.register(form, {
     maxBodyBytes,
     fields: ['name', 'type', 'batch', 'users'],
