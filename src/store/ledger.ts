@@ -147,7 +147,10 @@ export interface SyncTask {
   readonly account: string
   /** What the call did, as its answer would have told. */
   readonly audiences: readonly SyncedAudience[]
-  /** `undefined` while matching goes on; then with the audiences as they were at the end. */
+  /**
+   * `undefined` while matching goes on; then with the audiences as they were at the end: those that
+   * were deleted meanwhile are `undefined`.
+   */
   readonly completedAt: number | undefined
   readonly createdAt: number
   readonly updatedAt: number

@@ -129,11 +129,9 @@ async function complete(
   const current = new Map(
     (await audiences(transaction, account)).map((one) => [one.audienceId, one])
   )
-  const atTheEnd = readSynced(String(row['data'])).map((one): SyncedAudience => {
-    if (one.audience === undefined) return one
-    const audience = current.get(one.audienceId)
-    return { ...one, audience, ...(audience === undefined && { action: 'deleted' }) }
-  })
+  const atTheEnd = readSynced(String(row['data'])).map((one) =>
+    one.audience === undefined ? one : { ...one, audience: current.get(one.audienceId) }
+  )
   await sql.run(
     `UPDATE tasks SET completed_at = ?2, updated_at = ?2, waits_for = '[]', data = ?3
      WHERE id = ?1`,

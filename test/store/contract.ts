@@ -817,7 +817,7 @@ export function storeContract(name: string, openStores: OpenStores): void {
     const account = 'facebook/111'
     const turn: Turn = { kind: 'send', lock: '["facebook","111","blotout_VIP"]', account }
     const confirm: Turn = { kind: 'confirm', deliveryId: confirming, account }
-    const next = async (its = turn) => {
+    const next = async (its: Turn = turn) => {
       const work = await store.work(its)
       return [work?.delivery.id, work?.isCancelled]
     }

@@ -1,6 +1,8 @@
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
+import { Client } from 'pg'
 import { test, type Test } from 'tap'
+import { MIGRATIONS, migrate } from '../../src/store/migrations.ts'
 import { openPostgres } from '../../src/store/postgres.ts'
 import {
   createPool,
@@ -18,7 +20,8 @@ import {
   type StoreOptions,
   type Target
 } from '../../src/store/store.ts'
-import { storeContract } from './contract.ts'
+import { checkFromSchema2, FROM_SCHEMA_2, type OpenStores, storeContract } from './contract.ts'
+import { ledgerContract, members, request, upsert } from './ledger-contract.ts'
 import { startCommand } from '../support/command.ts'
 import { startPostgres } from '../support/postgres.ts'
 import { eventually } from '../support/processes.ts'
@@ -647,10 +650,82 @@ test('what lies on the disk tells nobody’s name, address or number', async (t)
   t.same([...new Set(found)], ['sealed'])
 })
 
-storeContract('PostgreSQL', async (t, options) => {
+test('a database of the schema before is brought up to date with all that it holds', async (t) => {
   const url = await server.createDatabase()
-  return [(await open(t, url, options)).store, (await open(t, url, options)).store]
+  const database = createPostgresDatabase(createPool(url, 1))
+  await migrate(database, MIGRATIONS.slice(0, 2))
+  await database.transaction(async (sql) => {
+    for (const [statement, values] of FROM_SCHEMA_2) await sql.run(statement, values)
+    await sql.run("SELECT setval('positions', 3)")
+  })
+  await database.close()
+  await checkFromSchema2(t, (await open(t, url)).store)
 })
+
+test('a connection that is lost in the middle of a call leaves nothing of it', async (t) => {
+  const url = await server.createDatabase()
+  const { store } = await open(t, url)
+  const call = () =>
+    request({
+      idempotencyKey: 'key-of-this-call',
+      requestHash: 'hash-of-the-request',
+      changes: [upsert('riders', { add: members('riders', 'add') })],
+      push: { token: 'token-of-the-receiver' }
+    })
+  const guard = new Client({ connectionString: url })
+  guard.on('error', () => {})
+  await guard.connect()
+  // Its record is what a call writes last.
+  await guard.query('BEGIN; LOCK TABLE syncs IN EXCLUSIVE MODE')
+  const cut = store.syncAudiences(call())
+  const isWaiting = `SELECT pid FROM pg_stat_activity
+    WHERE query LIKE 'INSERT INTO syncs%' AND wait_event_type = 'Lock'`
+  await Promise.all([
+    t.rejects(cut, StoreError),
+    eventually(async () => {
+      // Not by the guard: what it sees of others stands still within its transaction.
+      const { rows } = await server.query(url, isWaiting)
+      return rows[0] && server.query(url, 'SELECT pg_terminate_backend($1)', [rows[0].pid])
+    })
+  ])
+  await guard.query('ROLLBACK')
+  await guard.end()
+  t.same([await store.audiences('acct'), await store.turns()], [[], []])
+  t.equal((await store.backlog()).payloadBytes, 0)
+
+  const outcome = await store.syncAudiences(call())
+  t.match(outcome, { kind: 'done', isReplay: false })
+  const { store: another } = await open(t, url)
+  t.strictSame(await another.syncAudiences(call()), { ...outcome, isReplay: true })
+  t.equal((await another.turns()).length, 2)
+  const dump = await server.dump(url)
+  t.match(dump, 'riders')
+  for (const secret of ['key-of-this-call', 'token-of-the-receiver', 'hash-of-the-request']) {
+    t.notMatch(dump, secret)
+    t.notMatch(dump, Buffer.from(secret).toString('hex'))
+  }
+})
+
+let prepared: Promise<string> | undefined
+
+/** A new database that has the schema already, which takes longer than all that most tests do. */
+async function createPrepared(): Promise<string> {
+  prepared ??= (async () => {
+    const databaseUrl = await server.createDatabase()
+    const options = { dedupMs: 1, retentionMs: 1, hookEndpoints: [], encryptionKeys: [KEY] }
+    const { store } = await openPostgres({ databaseUrl, ...options }, new Lines())
+    await store.close()
+    return databaseUrl
+  })()
+  return server.createDatabase(await prepared)
+}
+
+const openStores: OpenStores = async (t, options) => {
+  const url = await createPrepared()
+  return [(await open(t, url, options)).store, (await open(t, url, options)).store]
+}
+storeContract('PostgreSQL', openStores)
+ledgerContract('PostgreSQL', openStores)
 
 // At the end, because it takes a while until a silent instance counts as dead.
 test('the turn of an instance that died is had by another one', async (t) => {

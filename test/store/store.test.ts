@@ -21,13 +21,26 @@ import { MessageChannel, type Worker } from 'node:worker_threads'
 import { test, type Test } from 'tap'
 import { type Migration, MIGRATIONS, migrate } from '../../src/store/migrations.ts'
 import { openStorage } from '../../src/store/open.ts'
-import { KEY_BYTES, open, seal } from '../../src/store/sealing.ts'
+import { KEY_BYTES, type KeyRing, open, seal } from '../../src/store/sealing.ts'
 import type { Answer, Call } from '../../src/store/sqlite-calls.ts'
 import { openFile } from '../../src/store/sqlite-file.ts'
 import { serve } from '../../src/store/sqlite-worker.ts'
 import { openSqlite, type SqliteOptions } from '../../src/store/sqlite.ts'
 import { type Store, StoreError } from '../../src/store/store.ts'
-import { DAY_MS, EU, OPTIONS, sealed, storeContract, T0, TT, upload } from './contract.ts'
+import {
+  checkFromSchema2,
+  DAY_MS,
+  EU,
+  FROM_SCHEMA_2,
+  type OpenStores,
+  OPTIONS,
+  sealed,
+  storeContract,
+  T0,
+  TT,
+  upload
+} from './contract.ts'
+import { KEYS, ledgerContract, members, request, upsert } from './ledger-contract.ts'
 
 function temporaryFolder(t: Test): string {
   const folder = mkdtempSync(join(tmpdir(), 'audience-store-'))
@@ -43,10 +56,12 @@ async function openStore(t: Test, options: Partial<SqliteOptions> & { path: stri
   return store
 }
 
-storeContract('SQLite', async (t, options) => {
+const openStores: OpenStores = async (t, options) => {
   const store = await openStore(t, { ...options, path: fileIn(t) })
   return [store, store]
-})
+}
+storeContract('SQLite', openStores)
+ledgerContract('SQLite', openStores)
 
 async function deliverAll(store: Store): Promise<void> {
   for (const turn of await store.turns()) {
@@ -72,6 +87,90 @@ test('everything is there after the file was closed and opened again', async (t)
   t.strictSame(await after.session('shop', 1), session)
   t.strictSame(await after.turns(), turns)
   t.strictSame(await after.sealedUsers(kept.id), sealed(100_000))
+})
+
+test('a ledger is there after the file was closed and opened again', async (t) => {
+  const path = fileIn(t)
+  const before = await openStore(t, { path })
+  const call = () =>
+    request({
+      idempotencyKey: 'k',
+      changes: [upsert('riders', { add: members('riders', 'add') })],
+      push: { url: 'https://agent.example' }
+    })
+  const outcome = await before.syncAudiences(call())
+  const ledger = await before.audiences('acct')
+  const taskId = (outcome.kind === 'done' ? outcome.taskId : undefined) ?? ''
+  const task = await before.task('agent', taskId)
+  await before.close()
+  const after = await openStore(t, { path })
+  t.strictSame(await after.audiences('acct'), ledger)
+  t.strictSame(await after.pushOf(taskId, KEYS), { task, push: { url: 'https://agent.example' } })
+  t.strictSame(await after.syncAudiences(call()), { ...outcome, isReplay: true })
+  t.strictSame(await after.syncAudiences({ ...call(), requestHash: 'other' }), { kind: 'conflict' })
+})
+
+test('sealed users are moved to the thread, and nothing else', async (t) => {
+  const store = await openStore(t, { path: fileIn(t) })
+  const keys: KeyRing = [new Uint8Array(32).fill(1)]
+  const add = members('riders', 'add', 1_000)
+  const remove = members('riders', 'remove', 500)
+  const part = { ...members('walkers', 'add'), sealedUsers: sealed(20).subarray(5, 10) }
+  const outcome = await store.syncAudiences(
+    request({
+      changes: [
+        upsert('riders', { add, remove }),
+        upsert('walkers', { add: part }),
+        { audienceId: 'none', action: 'delete', note: undefined }
+      ],
+      keys
+    })
+  )
+  t.equal(outcome.kind, 'done')
+  t.same([add.sealedUsers.byteLength, remove.sealedUsers.byteLength], [0, 0])
+  t.same([part.sealedUsers.byteLength, keys[0].byteLength], [5, 32])
+  t.equal((await store.backlog()).payloadBytes, 1_005, 'nobody was there to be removed')
+})
+
+test('a disk that is full in the middle of a call leaves nothing of it', async (t) => {
+  const store = await openStore(t, { path: fileIn(t), maxPages: 90 })
+  const call = (bytes: number) =>
+    store.syncAudiences(
+      request({
+        idempotencyKey: 'k',
+        changes: [
+          upsert('riders', { add: members('riders', 'add', 100) }),
+          upsert('walkers', { add: members('walkers', 'add', bytes) })
+        ]
+      })
+    )
+  await t.rejects(call(1_000_000), { name: 'StoreError', message: /the disk is full$/ })
+  t.same([await store.audiences('acct'), await store.turns()], [[], []])
+  t.equal((await store.backlog()).payloadBytes, 0)
+  t.match(await call(200), { kind: 'done', isReplay: false })
+  t.equal((await store.backlog()).payloadBytes, 300)
+})
+
+test('what an agent keeps to itself is not readable in the file', async (t) => {
+  const path = fileIn(t)
+  const store = await openStore(t, { path })
+  const secrets = ['key-of-this-call', 'token-of-the-receiver', 'hash-of-the-request']
+  const [idempotencyKey = '', token, requestHash = ''] = secrets
+  await store.syncAudiences(
+    request({
+      idempotencyKey,
+      requestHash,
+      changes: [upsert('riders', { add: members('riders', 'add') })],
+      push: { token }
+    })
+  )
+  await store.close()
+  const bytes = readFileSync(path)
+  t.same(
+    secrets.filter((secret) => bytes.includes(secret)),
+    []
+  )
+  t.ok(bytes.includes('riders'), 'the search reads what is stored')
 })
 
 test('a store in memory needs no file', async (t) => {
@@ -417,6 +516,15 @@ const next = (oldestUser: number): readonly Migration[] => [
     statements: ['ALTER TABLE uploads ADD COLUMN mode TEXT', 'CREATE TABLE news (id INTEGER)']
   }
 ]
+
+test('a file of the schema before is brought up to date with all that it holds', async (t) => {
+  const path = fileIn(t)
+  await migrateFile(path, MIGRATIONS.slice(0, 2))
+  const database = new DatabaseSync(path)
+  for (const [statement, values] of FROM_SCHEMA_2) database.prepare(statement).run(...values)
+  database.close()
+  await checkFromSchema2(t, await openStore(t, { path }))
+})
 
 test('this version runs on the next schema where that allows it', async (t) => {
   const path = fileIn(t)

@@ -12,8 +12,11 @@ import { Client, type QueryResult } from 'pg'
 
 /** A real server of this process' own. It ends, and its files are deleted, when the process ends. */
 export interface PostgresServer {
-  /** Makes an empty database and returns its URL. */
-  createDatabase(): Promise<string>
+  /**
+   * Makes an empty database and returns its URL.
+   * @param like URL of one that it is a copy of, to which nobody may be connected.
+   */
+  createDatabase(like?: string): Promise<string>
   /** Runs a statement in a database, as the superuser. */
   query(url: string, statement: string, values?: readonly unknown[]): Promise<QueryResult>
   /** Ends all connections to a database, whatever they are at; returns how many. */
@@ -111,10 +114,11 @@ export async function startPostgres(
     start,
     query,
 
-    async createDatabase() {
+    async createDatabase(like) {
       databases += 1
       const name = `test_${databases}`
-      await query(urlOf('postgres'), `CREATE DATABASE ${name}`)
+      const template = like === undefined ? 'template1' : nameOf(like)
+      await query(urlOf('postgres'), `CREATE DATABASE ${name} TEMPLATE ${template}`)
       return urlOf(name)
     },
 
@@ -122,7 +126,7 @@ export async function startPostgres(
       const { rowCount } = await query(
         urlOf('postgres'),
         'SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1',
-        [new URL(url).pathname.slice(1)]
+        [nameOf(url)]
       )
       return rowCount ?? 0
     },
@@ -189,6 +193,9 @@ async function copyBinaries(folder: string): Promise<void> {
     })
   }
 }
+
+/** Of the database that a URL leads to. */
+const nameOf = (url: string) => new URL(url).pathname.slice(1)
 
 async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1')
