@@ -38,37 +38,45 @@ export function invalidRequest(issues: readonly AdcpIssue[]): AdcpError {
 /** @param pointer where the value stands in the arguments. */
 export function issuesOf(schema: TSchema, value: unknown, pointer = ''): AdcpIssue[] {
   if (Value.Check(schema, value)) return []
-  return Value.Errors(schema, value).flatMap((error): AdcpIssue[] => {
-    const at = pointer + error.instancePath
-    switch (error.keyword) {
-      case 'required':
-        return error.params.requiredProperties.map((name) => ({
-          pointer: `${at}/${name}`,
-          message: 'is required',
-          keyword: 'required'
-        }))
-      case 'boolean':
-        // A property that the schema does not have; its name is the caller's, and may be anything.
-        return [
-          {
-            pointer: at.slice(0, at.lastIndexOf('/')),
-            message: 'has a property that does not belong there',
-            keyword: 'additionalProperties'
-          }
-        ]
-      case 'pattern':
-        return [
-          {
-            pointer: at,
-            message: PATTERN_WORDS.get(String(error.params.pattern)) ?? 'has a wrong form',
-            keyword: 'pattern'
-          }
-        ]
-      default:
-        return [{ pointer: at, message: error.message, keyword: error.keyword }]
-    }
-  })
+  const issues = Value.Errors(schema, value).flatMap((error) => toIssues(error, pointer))
+  // Of a closed object each property that it does not have is told, and the whole as well.
+  return issues.filter(
+    (one, index) =>
+      index ===
+      issues.findIndex((other) => one.pointer === other.pointer && one.keyword === other.keyword)
+  )
 }
+
+type SchemaError = ReturnType<typeof Value.Errors>[number]
+
+function toIssues(error: SchemaError, pointer: string): AdcpIssue[] {
+  const at = pointer + error.instancePath
+  switch (error.keyword) {
+    case 'required':
+      return error.params.requiredProperties.map((name) => ({
+        pointer: `${at}/${name}`,
+        message: 'is required',
+        keyword: 'required'
+      }))
+    case 'pattern': {
+      const message = PATTERN_WORDS.get(String(error.params.pattern)) ?? 'has a wrong form'
+      return [{ pointer: at, message, keyword: 'pattern' }]
+    }
+    case 'additionalProperties':
+      return [unknownProperty(at)]
+    case 'boolean':
+      // The name of such a property is the caller's, and may be anything.
+      return [unknownProperty(at.slice(0, at.lastIndexOf('/')))]
+    default:
+      return [{ pointer: at, message: error.message, keyword: error.keyword }]
+  }
+}
+
+const unknownProperty = (pointer: string): AdcpIssue => ({
+  pointer,
+  message: 'has a property that does not belong there',
+  keyword: 'additionalProperties'
+})
 
 /** Whether a value is as a schema has it; if not, `issues` get what is wrong. */
 export function fits<S extends TSchema>(
