@@ -61,7 +61,7 @@ interface ToolCall {
 
 function callIn({ method, params }: Fields): ToolCall | undefined {
   if (method !== 'tools/call' || !isFields(params)) return undefined
-  const { arguments: args } = params
+  const { arguments: args = {} } = params
   return isFields(args) ? { params, args } : undefined
 }
 
