@@ -16,7 +16,7 @@ declare module 'fastify' {
 function toPlugin(provider: Provider, tags: readonly Tag[], timeoutMs: number): FastifyPluginAsync {
   const originOf = ({ variables }: Tag) => {
     const { baseUrl } = variables
-    return typeof baseUrl === 'string' ? baseUrl : provider.origin
+    return typeof baseUrl === 'string' ? baseUrl : provider.origin(variables)
   }
   return fp(
     async (app) => {

@@ -145,8 +145,8 @@ export interface Provider<S extends TObject = TObject> {
   readonly title: string
   /** Configuration of one tag. Secrets carry `secret: true`; defaults are written in the schema. */
   readonly variables: S
-  /** Origin used unless the tag sets `baseUrl`. */
-  readonly origin: string
+  /** Origin used unless the tag sets `baseUrl`. May depend on the tag's settings. */
+  origin(variables: Static<S>): string
   readonly identifiers: readonly Identifier[]
   /**
    * Identifiers that it can match where only their SHA-256 is known: of the trimmed lower-case address,
@@ -204,6 +204,11 @@ export interface Provider<S extends TObject = TObject> {
   deleteSegment(segmentId: string, context: ProviderContext<Static<S>>): Promise<void>
   /** @throws ProviderError `not_found` where the platform does not know the segment any more. */
   status(segmentId: string, context: ProviderContext<Static<S>>): Promise<SegmentStatus>
+  /**
+   * Whether uploads with a ticket may wait for the other batches of their session. A removal does not
+   * wait for them, as these come behind it: `findSegment` and `remove` mind them.
+   */
+  collectsBatches?(variables: Static<S>): boolean
   /** Follows a ticket: `undefined` while the platform is still at work. */
   confirm?(
     ticket: string,

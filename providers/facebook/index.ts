@@ -9,7 +9,7 @@ export const facebook = defineProvider({
   name: 'facebook',
   title: 'Facebook (Meta Custom Audiences)',
   variables,
-  origin: 'https://graph.facebook.com',
+  origin: () => 'https://graph.facebook.com',
   identifiers: ['email', 'phone', 'firstName', 'lastName', 'country', 'postalCode', 'edgeTagId'],
   // Phone numbers are matched as digits alone: a hash of another form is of no use to Meta.
   hashedIdentifiers: () => ['email'],

@@ -23,7 +23,7 @@ export const klaviyo = defineProvider({
   name: 'klaviyo',
   title: 'Klaviyo',
   variables: KlaviyoVariables,
-  origin: 'https://a.klaviyo.com',
+  origin: () => 'https://a.klaviyo.com',
   identifiers: ['email', 'phone'],
   // Profiles are made of clear text alone.
   hashedIdentifiers: () => [],

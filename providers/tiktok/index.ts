@@ -57,7 +57,7 @@ export const tiktok = defineProvider({
   name: 'tiktok',
   title: 'TikTok',
   variables,
-  origin: 'https://business-api.tiktok.com',
+  origin: () => 'https://business-api.tiktok.com',
   identifiers: ['email', 'phone'],
   hashedIdentifiers,
   minimumAudienceSize: MINIMUM_AUDIENCE_SIZE,
@@ -94,6 +94,7 @@ export const tiktok = defineProvider({
   deleteSegment: deleteAudience,
   status: audienceStatus,
 
+  collectsBatches: ({ route }) => route === 'file',
   confirm: async (ticket, audience, context) => confirmFile(ticket, audience, context),
   check: checkAccount,
   sandbox: async (options) => (await import('./sandbox.ts')).startTikTokSandbox(options)

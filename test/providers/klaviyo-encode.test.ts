@@ -463,7 +463,10 @@ test('a later row of any part completes a person', async (t) => {
 test('the definition tells what the service relies on', async (t) => {
   const settings = variables('names')
   t.equal(klaviyo.name, 'klaviyo')
-  t.equal(klaviyo.origin, 'https://a.klaviyo.com')
+  t.equal(
+    klaviyo.origin({ apiKey: 'k', revision: '2026-07-15', profileFields: [] }),
+    'https://a.klaviyo.com'
+  )
   t.strictSame(klaviyo.limits(settings), {
     usersPerRequest: 10_000,
     bytesPerRequest: 4_999_999,
