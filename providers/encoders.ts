@@ -1,3 +1,4 @@
+import { encoder as adcp } from './adcp/encode.ts'
 import { encoder as facebook } from './facebook/encode.ts'
 import { encoder as klaviyo } from './klaviyo/encode.ts'
 import type { Provider } from './provider.ts'
@@ -10,5 +11,6 @@ import { encoder as tiktok } from './tiktok/encode.ts'
 export const encoders: Readonly<Record<string, Provider['encoder']>> = {
   facebook,
   tiktok,
-  klaviyo
+  klaviyo,
+  adcp
 }

@@ -60,7 +60,9 @@ test('the demo brings 25,000 users to every sandbox and nothing anywhere else', 
       TIKTOK_ADVERTISER_ID: '42',
       TIKTOK_BASE_URL: trap.url,
       KLAVIYO_API_KEY: 'real-klaviyo',
-      KLAVIYO_BASE_URL: trap.url
+      KLAVIYO_BASE_URL: trap.url,
+      ADCP_AGENT_URL: `${trap.url}/mcp`,
+      ADCP_TOKEN: 'real-adcp'
     }
   })
   t.equal(await demo.exitCode(), 0)
@@ -78,7 +80,7 @@ test('the demo brings 25,000 users to every sandbox and nothing anywhere else', 
     ]
   )
   const start = lines.indexOf('What arrived') + 1
-  const rows = lines.slice(start, start + 4).map((line) => line.split(/ {2,}/))
+  const rows = lines.slice(start, start + 5).map((line) => line.split(/ {2,}/))
   // Klaviyo makes one profile of two with the same phone number.
   const [held = ''] = rows[3]?.splice(6, 1) ?? []
   const segment = 'blotout_High_Value_Customers'
@@ -91,7 +93,17 @@ test('the demo brings 25,000 users to every sandbox and nothing anywhere else', 
     ['Platform', 'Tag', 'Segment', 'Sent', 'Received', 'Invalid', 'Held', 'Left out', 'Why'],
     ['facebook', 'demo', segment, all, all, '0', all, '0'],
     ['tiktok', 'demo', segment, some, some, '0', some, count(customers, withEmailOrPhone), nobody],
-    ['klaviyo', 'demo', segment, few, few, '0', count(customers, atKlaviyo), `${abroad}, ${nobody}`]
+    [
+      'klaviyo',
+      'demo',
+      segment,
+      few,
+      few,
+      '0',
+      count(customers, atKlaviyo),
+      `${abroad}, ${nobody}`
+    ],
+    ['adcp', 'demo', segment, some, some, '0', some, count(customers, withEmailOrPhone), nobody]
   ])
   const merged = atKlaviyo.length - Number(held.replaceAll(',', ''))
   t.ok(merged >= 0 && merged <= sharedPhones(), `${merged} profiles were merged`)

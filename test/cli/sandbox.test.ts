@@ -10,8 +10,8 @@ test('every platform has a sandbox, and its line of variables makes calls work',
   await command.find(/forgets everything\n/)
   const found = command.stdout().matchAll(/^\w+ (http:\/\/127\.0\.0\.1:\d+)$/gm)
   const urls = [...found].map(([, url = '']) => url)
-  const [facebook = '', tiktok = '', klaviyo = ''] = urls
-  t.same(command.stdout().split('\n').slice(0, 8), [
+  const [facebook = '', tiktok = '', klaviyo = '', adcp = ''] = urls
+  t.same(command.stdout().split('\n').slice(0, 10), [
     'Start the service with the variables of those platforms that it is to serve.',
     '',
     `facebook ${facebook}`,
@@ -19,7 +19,9 @@ test('every platform has a sandbox, and its line of variables makes calls work',
     `tiktok ${tiktok}`,
     `  TIKTOK_ACCESS_TOKEN=sandbox-tiktok-token TIKTOK_ADVERTISER_ID=7100000000000000001 TIKTOK_BASE_URL=${tiktok}`,
     `klaviyo ${klaviyo}`,
-    `  KLAVIYO_API_KEY=sandbox KLAVIYO_BASE_URL=${klaviyo}`
+    `  KLAVIYO_API_KEY=sandbox KLAVIYO_BASE_URL=${klaviyo}`,
+    `adcp ${adcp}`,
+    `  ADCP_AGENT_URL=https://seller.example/mcp ADCP_TOKEN=sandbox ADCP_BASE_URL=${adcp}`
   ])
 
   const account = await fetch(`${facebook}/v26.0/act_1234567890?fields=id`, {
@@ -62,10 +64,10 @@ test('docker-compose.yml points the service at the sandboxes by the same variabl
   const variables = [...command.stdout().matchAll(/^ {2}([A-Z]+_.*)$/gm)].map(([, line = '']) =>
     line.split(' ')
   )
-  t.equal(variables.length, 3)
+  t.equal(variables.length, 4)
   variables.flat().forEach((variable) => {
     const [name = '', value = ''] = variable.split('=')
-    const expected = name.endsWith('_BASE_URL') ? 'http://sandbox:910[123]' : value
+    const expected = name.endsWith('_BASE_URL') ? 'http://sandbox:910[1-4]' : value
     t.match(compose, new RegExp(`^ +${name}: '?${expected}'?$`, 'm'))
   })
 })
