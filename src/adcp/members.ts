@@ -39,9 +39,9 @@ export interface ReadMembersOptions {
 const PLAIN_ID = /^[!-~]{1,255}$/
 const KNOWN: ReadonlySet<string> = new Set(['external_id', 'hashed_email', 'hashed_phone'])
 
-const isId = (value: unknown): value is string =>
+const isId = (value: unknown): boolean =>
   typeof value === 'string' && (PLAIN_ID.test(value) || EXTERNAL_ID.test(value))
-const isHash = (value: unknown): value is string | undefined =>
+const isHash = (value: unknown): boolean =>
   value === undefined || (typeof value === 'string' && value.length === HASH_LENGTH && isHex(value))
 
 const HASH_LENGTH = 64
@@ -74,65 +74,81 @@ export function hasMore(member: Fields): boolean {
 
 export const noRemoved = (): Removed => ({ ids: new Set(), emails: new Set(), phones: new Set() })
 
+/** What nearly all members are: an id and hashes, and nothing else. */
+function isPlain(value: unknown): value is Member {
+  if (!isFields(value)) return false
+  const { external_id: id, hashed_email: email, hashed_phone: phone } = value
+  const hasHash = email !== undefined || phone !== undefined
+  return hasHash && isId(id) && isHash(email) && isHash(phone) && !hasMore(value)
+}
+
+/**
+ * Looks at one that is not as nearly all are.
+ * @throws AdcpError for a credential in it.
+ */
+function isMember(value: unknown, pointer: string, issues: AdcpIssue[]): value is Member {
+  if (isFields(value)) refuseCredentials(value, fieldOf(pointer))
+  const found = memberIssues(value, pointer)
+  issues.push(...found)
+  return found.length === 0
+}
+
 /**
  * Reads one list of members, as far as `MAX_ISSUES` allows.
  * @throws AdcpError for a credential in it.
  */
 export function readMembers(list: readonly unknown[], options: ReadMembersOptions): ReadMembers {
   const { pointer, issues, collect, without } = options
-  const users = new Utf8Writer()
-  let count = 0
-  let emails = 0
-  let phones = 0
+  const users = new UserWriter()
   let uids: string | undefined
   for (let index = 0; index < list.length && issues.length < MAX_ISSUES; index += 1) {
     const member = list[index]
-    if (!isFields(member)) {
-      issues.push(...memberIssues(member, `${pointer}/${index}`))
-      continue
-    }
-    const { external_id: id, hashed_email: email, hashed_phone: phone } = member
-    const isPlain = isId(id) && isHash(email) && isHash(phone) && !hasMore(member)
-    if (!isPlain || (email === undefined && phone === undefined)) {
-      const at = `${pointer}/${index}`
-      refuseCredentials(member, fieldOf(at))
-      const found = memberIssues(member, at)
-      issues.push(...found)
-      if (found.length === 0 && member['uids'] !== undefined) uids ??= `${fieldOf(at)}.uids`
-    }
-    if (!isId(id) || !isHash(email) || !isHash(phone)) continue
+    if (!isPlain(member) && !isMember(member, `${pointer}/${index}`, issues)) continue
+    if (member.uids !== undefined) uids ??= fieldOf(`${pointer}/${index}/uids`)
+    if (collect !== undefined) add(collect, member)
+    if (without === undefined || !isAmong(without, member)) users.write(member)
+  }
+  return { list: users.take(), uids }
+}
 
-    if (collect !== undefined) {
-      collect.ids.add(id)
-      if (email !== undefined) collect.emails.add(email)
-      if (phone !== undefined) collect.phones.add(phone)
-    }
-    if (without !== undefined && isAmong(without, id, email, phone)) continue
-    let user = `${count === 0 ? '[' : ','}{"edgeTagId":${JSON.stringify(id)}`
+/** Writes members as the users of an upload, and counts what they have. */
+class UserWriter {
+  readonly #text = new Utf8Writer()
+  #count = 0
+  #emails = 0
+  #phones = 0
+
+  write({ external_id: id, hashed_email: email, hashed_phone: phone }: Member): void {
+    let user = `${this.#count === 0 ? '[' : ','}{"edgeTagId":${JSON.stringify(id)}`
     if (email !== undefined) {
       user += `,"email":"${email}"`
-      emails += 1
+      this.#emails += 1
     }
     if (phone !== undefined) {
       user += `,"phone":"${phone}"`
-      phones += 1
+      this.#phones += 1
     }
-    users.write(`${user}}`)
-    count += 1
+    this.#text.write(`${user}}`)
+    this.#count += 1
   }
-  users.write(count === 0 ? '[]' : ']')
-  return { list: { count, users: users.take(), emails, phones }, uids }
+
+  take(): MemberList {
+    this.#text.write(this.#count === 0 ? '[]' : ']')
+    const users = this.#text.take()
+    return { count: this.#count, users, emails: this.#emails, phones: this.#phones }
+  }
 }
 
-function isAmong(
-  { ids, emails, phones }: Removed,
-  id: string,
-  email: string | undefined,
-  phone: string | undefined
-): boolean {
+function add({ ids, emails, phones }: Removed, member: Member): void {
+  ids.add(member.external_id)
+  if (member.hashed_email !== undefined) emails.add(member.hashed_email)
+  if (member.hashed_phone !== undefined) phones.add(member.hashed_phone)
+}
+
+function isAmong({ ids, emails, phones }: Removed, member: Member): boolean {
   return (
-    ids.has(id) ||
-    (email !== undefined && emails.has(email)) ||
-    (phone !== undefined && phones.has(phone))
+    ids.has(member.external_id) ||
+    (member.hashed_email !== undefined && emails.has(member.hashed_email)) ||
+    (member.hashed_phone !== undefined && phones.has(member.hashed_phone))
   )
 }

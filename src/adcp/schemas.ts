@@ -223,6 +223,7 @@ export const Member = Type.Object(
   },
   { description: 'A person: an id and at least one hash.' }
 )
+export type Member = Static<typeof Member>
 const members = (description: string) => Optional(Type.Array(Member, { minItems: 1, description }))
 
 export const SyncAudiencesArguments = Type.Object({
