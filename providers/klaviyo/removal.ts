@@ -46,14 +46,17 @@ export async function removeProfiles(
 }
 
 /**
- * By the e-mail address; by the phone number only those whose address is not known or who have none.
- * A profile with the number and another address is somebody else's.
+ * By the e-mail address, and by the phone number where that profile does not have it: whoever was added
+ * by the number alone has a profile of their own. One with the number and another address is somebody
+ * else's.
  */
 async function findProfiles(people: People, context: KlaviyoContext): Promise<readonly string[]> {
   const emails = people.map(([email]) => email).filter((email) => email !== '')
   const byEmail = await lookUp('email', emails, context)
-  const found = new Set(byEmail.map(({ attributes }) => attributes.email?.toLowerCase()))
-  const others = people.filter(([email, phone]) => phone !== '' && !found.has(email))
+  const phoneOf = new Map(
+    byEmail.map(({ attributes }) => [attributes.email?.toLowerCase(), attributes.phone_number])
+  )
+  const others = people.filter(([email, phone]) => phone !== '' && phoneOf.get(email) !== phone)
   const emailOf = new Map(others.map(([email, phone]) => [phone, email]))
   const byPhone = await lookUp('phone_number', [...emailOf.keys()], context)
   const theirs = byPhone.filter(

@@ -176,6 +176,14 @@ test('a number finds whoever has no address, and nobody with another one', async
   t.same(held(sandbox), [], 'known by the number alone')
 })
 
+test('an address that is known does not keep in whoever was added by the number alone', async (t) => {
+  const { sandbox, upload, settle, remove } = await start(t)
+  const phone = '+353851234567'
+  await settle(await upload([{ phone }, { email: 'ana@shop.example' }, ben]))
+  t.same(await remove([{ email: 'ana@shop.example', phone }]), [{ received: 2 }])
+  t.same(held(sandbox), [['ben@shop.example', undefined]])
+})
+
 test('all pages of profiles are read, and filters stay within a request line', async (t) => {
   const { sandbox, id, upload, settle, remove } = await start(t)
   const users = Array.from({ length: 150 }, (_, i) => ({ email: `u${i}@shop.example` }))
