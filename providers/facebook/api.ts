@@ -53,7 +53,8 @@ const SegmentNote = Type.Object({ isValueBased: Type.Boolean() })
 /**
  * The audience with exactly this name and subtype. Meta allows several of one name: the one updated
  * last wins. All pages are read and names are compared here, as filtering on names is not documented.
- * @throws ProviderError `invalid` if it is value-based and the tag is not, or the other way round.
+ * @throws ProviderError `invalid` where users are added and it is value-based and the tag is not, or the
+ * other way round.
  */
 export async function findSegment(
   audience: Audience,
@@ -68,7 +69,8 @@ export async function findSegment(
   if (found === undefined) return undefined
   const isValueBased = Boolean(found.is_value_based)
   await context.notes.set({ isValueBased })
-  assertSameKind(isValueBased, context)
+  // Who is removed is identified alike in both kinds.
+  if (audience.mode === 'add') assertSameKind(isValueBased, context)
   return String(found.id)
 }
 

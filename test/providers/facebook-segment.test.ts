@@ -181,6 +181,13 @@ test('people leave an audience with values by what identifies them', async (t) =
   ])
   t.strictSame(await remove([{ edgeTagId: 'tag-1' }]), [{ received: 1, invalid: 0 }])
   t.strictSame(heldIds(sandbox), [['tag-2']])
+
+  const changed = providerContext(sandbox, settingsOf(sandbox.variables))
+  t.teardown(() => changed.close())
+  t.equal(await facebook.findSegment(removal, changed.context), FIRST_ID, 'settings may change')
+  t.match(await failureOf(facebook.findSegment(audience, changed.context)), {
+    errorClass: 'invalid'
+  })
 })
 
 test('a removal from an audience that is gone says so', async (t) => {
