@@ -1,5 +1,5 @@
 import { ProviderError } from '../../providers/errors.ts'
-import type { ProviderContext, SegmentNotes } from '../../providers/provider.ts'
+import type { ProviderContext, SegmentNotes, UploadResult } from '../../providers/provider.ts'
 import { AudienceType } from '../audience/schemas.ts'
 import { type Segment, segmentKey, type Store } from '../store/store.ts'
 import type { Clock } from './clock.ts'
@@ -16,6 +16,10 @@ const LISTED_WITHIN_MS = 10_000
 /** The platform said no: it has created nothing. */
 const isAnswered = (error: unknown) => error instanceof ProviderError && error.status !== undefined
 
+/** The platform, or its provider, said no to an upload: it has created nothing. */
+const isRefused = (error: unknown) =>
+  error instanceof ProviderError && error.errorClass !== 'transient'
+
 /** One segment of one account: its id and what the provider notes about it. */
 export interface KnownSegment {
   readonly notes: SegmentNotes
@@ -26,6 +30,8 @@ export interface KnownSegment {
    * @throws NotListedError where it may be there unseen.
    */
   find(context: ProviderContext): Promise<string | undefined>
+  /** Runs an upload to a segment without an id, which may create it, and notes whether it did. */
+  makeBy(sending: () => Promise<UploadResult>): Promise<UploadResult>
   /**
    * Deletes it at its platform and forgets it. Without effect where nothing was ever asked of it.
    * @throws ProviderError `invalid` where the service did not create it.
@@ -82,13 +88,20 @@ export async function loadSegment(
     return known.creatingSince ?? (known.id === undefined ? known.createdAt : undefined)
   }
 
+  function assertOwn(createdAt: number | undefined): void {
+    if (isManaged && createdAt === undefined) throw new ProviderError('invalid', FOREIGN)
+  }
+
   async function look(context: ProviderContext): Promise<string | undefined> {
-    if (known.id !== undefined && known.lostSince === undefined) return known.id
+    if (known.id !== undefined && known.lostSince === undefined) {
+      assertOwn(known.createdAt)
+      return known.id
+    }
     const found = await provider.findSegment(audience, context)
     // Platforms may list for a while what was deleted.
     if (found === undefined || found === known.deletedId) return undefined
     const createdAt = createdAtOf(found)
-    if (isManaged && createdAt === undefined) throw new ProviderError('invalid', FOREIGN)
+    assertOwn(createdAt)
     await change({ id: found, createdAt, creatingSince: undefined, lostSince: undefined })
     return found
   }
@@ -115,9 +128,9 @@ export async function loadSegment(
     await change({ creatingSince: now })
     try {
       const id = await provider.createSegment(audience, context)
-      // Without an id its first upload creates it.
-      const created = { id, createdAt: clock.now(), creatingSince: undefined }
-      await change({ ...created, lostSince: undefined })
+      // Without an id an upload creates it, or does not.
+      const createdAt = id === undefined ? undefined : clock.now()
+      await change({ id, createdAt, creatingSince: undefined, lostSince: undefined })
       return id
     } catch (error) {
       if (isAnswered(error)) await change({ creatingSince: undefined })
@@ -125,7 +138,23 @@ export async function loadSegment(
     }
   }
 
+  /** Only what it has made is the service's own, not what somebody else makes of this name later. */
+  async function makeBy(sending: () => Promise<UploadResult>): Promise<UploadResult> {
+    if (known.createdAt !== undefined) return sending()
+    await change({ creatingSince: clock.now() })
+    try {
+      const result = await sending()
+      const isMade = result.ticket === undefined
+      await change({ createdAt: isMade ? clock.now() : undefined, creatingSince: undefined })
+      return result
+    } catch (error) {
+      if (isRefused(error)) await change({ creatingSince: undefined })
+      throw error
+    }
+  }
+
   return {
+    makeBy,
     notes: { get: () => known.notes, set: (notes) => change({ notes }) },
     resolve: async (context) => (await look(context)) ?? create(context),
     find,

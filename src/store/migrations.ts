@@ -131,8 +131,10 @@ export const MIGRATIONS: readonly Migration[] = [
     oldestUser: 3,
     statements: [
       'ALTER TABLE deliveries ADD COLUMN deletes INTEGER NOT NULL DEFAULT 0',
+      'ALTER TABLE deliveries ADD COLUMN removes INTEGER NOT NULL DEFAULT 0',
       'ALTER TABLE deliveries ADD COLUMN managed INTEGER NOT NULL DEFAULT 0',
       'CREATE INDEX deliveries_deleting ON deliveries (lock, position) WHERE deletes = 1',
+      'CREATE INDEX deliveries_removing ON deliveries (lock, position) WHERE removes = 1',
       `CREATE INDEX deliveries_confirming ON deliveries (lock, position)
        WHERE state = 'confirming'`,
       'CREATE INDEX deliveries_managed ON deliveries (lock, settled_at) WHERE managed = 1',

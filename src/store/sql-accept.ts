@@ -190,6 +190,7 @@ export async function restart(
        ) AS has_users
        FROM deliveries WHERE owner = ?1 AND session_id = ?2 AND state = 'failed' AND deletes = 0
          AND NOT EXISTS (${LATER_DELETION})
+         AND (removes = 1 OR NOT EXISTS (${LATER_REMOVAL}))
        ORDER BY position`,
       [owner, sessionId]
     )
@@ -210,6 +211,11 @@ export async function restart(
 const LATER_DELETION = `SELECT 1 FROM deliveries AS later
   WHERE later.lock = deliveries.lock AND later.deletes = 1
     AND later.position > deliveries.position`
+
+/** Who has been removed meanwhile, or is about to be, does not come back. */
+const LATER_REMOVAL = `SELECT 1 FROM deliveries AS later
+  WHERE later.lock = deliveries.lock AND later.removes = 1
+    AND later.position > deliveries.position AND later.state <> 'failed'`
 
 function isOf(channels: readonly string[] | undefined, { provider, tag }: Target): boolean {
   return (

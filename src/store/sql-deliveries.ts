@@ -77,8 +77,8 @@ export async function addDelivery(
   const delivery = { ...fresh, position: 0, revision: record.revision }
   const [row] = await sql.run(
     `INSERT INTO deliveries (id, state, waiting, queued_at, next_attempt_at, settled_at, revision,
-       data, upload_id, owner, session_id, account, lock, deletes, managed, position)
-     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ${nextPosition})
+       data, upload_id, owner, session_id, account, lock, deletes, removes, managed, position)
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ${nextPosition})
      RETURNING position`,
     [
       ...columnsOf(delivery),
@@ -88,6 +88,7 @@ export async function addDelivery(
       accountKey(delivery),
       segmentLock(delivery),
       mode === 'delete' ? 1 : 0,
+      mode === 'remove' ? 1 : 0,
       managed === undefined ? 0 : 1
     ]
   )

@@ -247,7 +247,7 @@ export interface Restarted {
 export interface Segment {
   readonly id: string | undefined
   /**
-   * When this service created it, or was about to by its first upload; `undefined` where it was found.
+   * When this service created it, or an upload did; `undefined` where it was found.
    * Only what the service created does it delete.
    */
   readonly createdAt: number | undefined
@@ -407,7 +407,8 @@ export interface Store extends LedgerStore {
   ): Promise<SessionChanges | undefined>
   /**
    * Starts a session's failed deliveries anew, behind what was accepted for their segments since; not
-   * those that delete a segment, nor those of before a deletion of their segment was accepted.
+   * those that delete a segment, nor those of before a deletion of their segment was accepted, nor those
+   * that add users of before others were removed from it: these may be the same.
    * `channels`: only those of these providers or `provider/tag`. `undefined`: no such session.
    */
   restart(

@@ -80,6 +80,21 @@ test('an audience of agents never takes over a segment that was there before', a
   t.same(held(facebook), [[NAME, 1]])
 })
 
+test('an audience of agents does not take over what uploads were sent to', async (t) => {
+  const facebook = await facebookSandbox(t)
+  const other = await startService(t, { sandboxes: [facebook] })
+  await other.post(form({ name: NAME }), '?sync=true&disablePrefix=true')
+  const service = await startService(t, { sandboxes: [facebook] })
+  await service.post(form({ name: NAME }), '?sync=true&disablePrefix=true')
+  for (const mode of ['add', 'remove'] as const) {
+    t.match(await manage(service, mode, 'jane@example.com'), {
+      state: 'failed',
+      lastError: { code: 'invalid', message: FOREIGN }
+    })
+  }
+  t.same(held(facebook), [[NAME, 1]])
+})
+
 test('what was created by a call without an answer is its own, and is created once', async (t) => {
   const facebook = await facebookSandbox(t)
   const service = await startService(t, { sandboxes: [facebook] })
