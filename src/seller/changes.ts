@@ -120,13 +120,17 @@ const HASH_CHARACTERS = 8
 
 /**
  * A name of the audience's own: the hash tells audiences of one name apart, and the service from
- * everybody else who calls something so.
+ * everybody else who calls something so. It counts when the name was made: an audience that is
+ * created again must not get the people of a segment that its platform did not delete.
  */
 function segmentNameOf(
   { audienceId, name = audienceId }: SealedAudience,
-  { account, segmentPrefix }: ChangesOf
+  { account, segmentPrefix, now }: ChangesOf
 ): string {
-  const own = hash('sha256', JSON.stringify([account.id, audienceId])).slice(0, HASH_CHARACTERS)
+  const own = hash('sha256', JSON.stringify([account.id, audienceId, now])).slice(
+    0,
+    HASH_CHARACTERS
+  )
   const full = segmentName(name, { prefix: segmentPrefix, disablePrefix: false })
   return `${cut(full, MAX_SEGMENT_NAME - HASH_CHARACTERS - 1)}_${own}`
 }

@@ -148,10 +148,11 @@ async function find(
     return { target: { ...target, state: 'processing', error }, againInMs, wasAsked: false }
   }
   if (segmentId === undefined) {
-    // Nothing was ever sent there, or nothing of it arrived.
-    const state = lastError === undefined ? 'too_small' : 'suspended'
+    // Nothing was ever sent there, or nothing of it arrived: also when that is long forgotten.
+    const error = lastError ?? (had.state === 'suspended' ? had.error : undefined)
+    const state = error === undefined ? 'too_small' : 'suspended'
     const againInMs = options.statusMs
-    return { target: { ...target, state, matched: undefined }, againInMs, wasAsked: false }
+    return { target: { ...target, state, error, matched: undefined }, againInMs, wasAsked: false }
   }
   const { dispatcher } = options
   const destination = dispatcher.destinations.find((one) => isAt(target, one))

@@ -167,7 +167,7 @@ export interface DueAudience {
 export interface DueTarget {
   /** A delivery to it has not settled. */
   readonly isUnsettled: boolean
-  /** Why the delivery that settled last failed. */
+  /** Why a delivery of the last call failed, or else the one that settled last. */
   readonly lastError: LastError | undefined
   readonly segmentId: string | undefined
 }

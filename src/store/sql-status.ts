@@ -40,22 +40,30 @@ export async function takeDueAudiences(
 
 async function withTargets(transaction: Transaction, taken: LedgerAudience): Promise<DueAudience> {
   const targets: DueTarget[] = []
-  for (const target of taken.targets) targets.push(await dueTarget(transaction, target))
+  for (const target of taken.targets) {
+    targets.push(await dueTarget(transaction, target, taken.syncedAt))
+  }
   return { audience: taken, targets }
 }
 
-async function dueTarget(transaction: Transaction, target: Target): Promise<DueTarget> {
+async function dueTarget(
+  transaction: Transaction,
+  target: Target,
+  syncedAt: number
+): Promise<DueTarget> {
   const { sql } = transaction
   const lock = segmentLock(target)
   const [unsettled] = await sql.run(
     'SELECT 1 FROM deliveries WHERE lock = ?1 AND managed = 1 AND settled_at IS NULL LIMIT 1',
     [lock]
   )
+  // What follows in the same call does not make good for what failed.
   const [last] = await sql.run(
     `SELECT ${DELIVERY} FROM deliveries
      WHERE lock = ?1 AND managed = 1 AND settled_at IS NOT NULL
-     ORDER BY settled_at DESC, position DESC LIMIT 1`,
-    [lock]
+     ORDER BY CASE WHEN state = 'failed' AND queued_at >= ?2 THEN 0 ELSE 1 END,
+       settled_at DESC, position DESC LIMIT 1`,
+    [lock, syncedAt]
   )
   const settled = last && readDelivery(last)
   return {

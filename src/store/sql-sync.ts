@@ -110,8 +110,11 @@ async function send(
   members: MemberUpload | undefined,
   targets: readonly Target[]
 ): Promise<void> {
-  if (members === undefined || targets.length === 0) return
-  const { upload, sealedUsers } = members
+  const [first] = targets
+  if (members === undefined || first === undefined) return
+  const { sealedUsers } = members
+  // It may have been made under another name.
+  const upload = { ...members.upload, segmentName: first.segmentName }
   const accepted = await accept(call.transaction, upload, sealedUsers, targets.map(targetOf))
   call.turns.push(...accepted.turns)
 }

@@ -195,6 +195,35 @@ test('what never arrived anywhere is suspended, with the reason, until it does',
   await agent.sync({ account: FACEBOOK, audiences: [{ audience_id: 'vip', delete: true }] })
 })
 
+test('what never arrived stays suspended, also when its deliveries are forgotten', async (t) => {
+  const { facebook, service, sync, listed } = await withFacebook(t)
+  facebook.failNext({ times: 1, method: 'POST', path: 'customaudiences', error: 'creation_failed' })
+  await sync({ add: members(3) })
+  await service.later(15 * SECOND_MS)
+  const suspended = await listed()
+  service.clock.advance(30 * 24 * HOUR_MS)
+  await service.app.store.sweep(service.clock.now())
+  await service.later(HOUR_MS)
+  t.same(await listed(), suspended)
+})
+
+test('a removal that failed is told, whatever was added after it', async (t) => {
+  const { facebook, service, sync, listed } = await withFacebook(t)
+  await sync({ add: members(120) })
+  facebook.failNext({
+    times: 1,
+    method: 'DELETE',
+    answer: { status: 400, body: { error: { message: 'no', type: 'OAuthException', code: 100 } } }
+  })
+  await sync({ add: [byEmail('ann')], remove: members(1) })
+  await service.later(15 * SECOND_MS)
+  t.match(await listed(), {
+    status: 'ready',
+    matched_count: 121,
+    ext: { audience_api: { message: 'facebook/default: Meta finds the request invalid (100)' } }
+  })
+})
+
 test('what waits for its account is processing, and the answer says for what', async (t) => {
   const { facebook, service, agent, listed } = await withFacebook(t)
   facebook.failNext({ times: 50, error: 'expired_token' })

@@ -78,7 +78,7 @@ test('an audience is created, changed, listed and deleted', async (t) => {
     audience_type: 'crm',
     tags: ['q4', 'shop'],
     consent_basis: 'consent',
-    seller_id: 'blotout_VIP_customers_b2d17c56'
+    seller_id: 'blotout_VIP_customers_cab0a3fd'
   }
   const processing = { channel: 'tiktok/default', status: 'processing' }
   t.same(created, {
@@ -100,7 +100,7 @@ test('an audience is created, changed, listed and deleted', async (t) => {
     ]
   })
   await service.delivered()
-  t.same(namesIn(tiktok), ['blotout_VIP_customers_b2d17c56'])
+  t.same(namesIn(tiktok), ['blotout_VIP_customers_cab0a3fd'])
   t.same(membersIn(tiktok), [
     [
       { EMAIL_SHA256: [hashOf('ann@example.com')] },
@@ -127,7 +127,7 @@ test('an audience is created, changed, listed and deleted', async (t) => {
     uploaded_count: 1,
     total_uploaded_count: 4,
     name: 'Very important',
-    seller_id: 'blotout_VIP_customers_b2d17c56',
+    seller_id: 'blotout_VIP_customers_cab0a3fd',
     last_synced_at: '2026-11-22T08:01:00.000Z'
   })
   await service.delivered()
@@ -172,6 +172,21 @@ test('an audience is created, changed, listed and deleted', async (t) => {
   t.same(membersIn(tiktok), [[{ EMAIL_SHA256: [hashOf('zoe@example.com')] }]])
 })
 
+test('who was in a deleted audience is not in the one that takes its place', async (t) => {
+  const { facebook, service, agent } = await withFacebook(t)
+  const sync = async (change: Fields) => {
+    await agent.sync({ account: FACEBOOK, audiences: [{ audience_id: 'vip', ...change }] })
+    await service.delivered()
+  }
+  await sync({ add: [byEmail('ann')] })
+  const refusal = { error: { message: 'no', type: 'OAuthException', code: 100 } }
+  facebook.failNext({ times: 1, method: 'DELETE', answer: { status: 400, body: refusal } })
+  await sync({ delete: true })
+  service.clock.advance(60_000)
+  await sync({ add: [byEmail('zoe')] })
+  t.match(membersIn(facebook), [[{ EXTERN_ID: 'ann' }], [{ EXTERN_ID: 'zoe' }]])
+})
+
 test('what is wrong with one audience fails that audience alone', async (t) => {
   const { tiktok, service, agent } = await withTikTok(t)
   const missing = {
@@ -197,7 +212,7 @@ test('what is wrong with one audience fails that audience alone', async (t) => {
     { audience_id: 'vip', action: 'created' }
   ])
   await service.delivered()
-  t.same(namesIn(tiktok), ['blotout_vip_b2d17c56'])
+  t.same(namesIn(tiktok), ['blotout_vip_cab0a3fd'])
 })
 
 test('delete_missing deletes what the call does not name', async (t) => {
@@ -235,8 +250,8 @@ test('names of segments keep their hash, however long the name of the audience i
   await agent.sync({ account: FACEBOOK, audiences })
   await service.delivered()
   t.same(namesIn(facebook).toSorted(), [
-    'blotout_Spring_sale_Spring_sale_Spring_sale_🚲🚲🚲🚲🚲_489c1054',
-    'blotout_Spring_sale_Spring_sale_Spring_sale_🚲🚲🚲🚲🚲_4d44b29f'
+    'blotout_Spring_sale_Spring_sale_Spring_sale_🚲🚲🚲🚲🚲_22af7881',
+    'blotout_Spring_sale_Spring_sale_Spring_sale_🚲🚲🚲🚲🚲_dd72698c'
   ])
   for (const provider of providers) {
     const settings = Value.Default(provider.variables, {})
@@ -300,10 +315,10 @@ test('each platform of a group gets what it can match, and the answer says what 
     segmentsOf(tiktok).map(({ name, members }) => ({ name, members })),
     [
       {
-        name: 'blotout_vip_446cf24b',
+        name: 'blotout_vip_dd24b171',
         members: [{ EMAIL_SHA256: [ann], PHONE_SHA256: [hashOf(PHONE)] }, { EMAIL_SHA256: [bob] }]
       },
-      { name: 'blotout_old_3dee2516', members: [{ PHONE_SHA256: [hashOf(PHONE)] }] }
+      { name: 'blotout_old_ff6c8f3a', members: [{ PHONE_SHA256: [hashOf(PHONE)] }] }
     ]
   )
   t.same(
