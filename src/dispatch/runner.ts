@@ -150,8 +150,10 @@ export function createRunner(options: RunnerOptions): Runner {
   }
 
   /** Whoever is removed must not be added afterwards by an import that still runs. */
-  async function mustWait({ audience, delivery }: Job): Promise<boolean> {
-    return audience.mode === 'remove' && store.isUnconfirmed(delivery)
+  async function mustWait({ audience, delivery, destination }: Job): Promise<boolean> {
+    const { provider, variables } = destination
+    if (audience.mode !== 'remove' || provider.collectsBatches?.(variables)) return false
+    return store.isUnconfirmed(delivery)
   }
 
   /** Notes who prepares the users: a process that does not come to its end with that is counted. */
@@ -191,7 +193,8 @@ export function createRunner(options: RunnerOptions): Runner {
     }
     for (const body of bodies.slice(job.delivery.acknowledgedBodies)) {
       if (stop.aborted) throw new StoppedError()
-      const result = await give(job, body, segmentId, context)
+      const upload = () => give(job, body, segmentId, context)
+      const result = await (segmentId === undefined ? segment.makeBy(upload) : upload())
       await change(job, acknowledged(job.delivery, body.users, result))
     }
   }
