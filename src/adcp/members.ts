@@ -74,20 +74,17 @@ export function hasMore(member: Fields): boolean {
 
 export const noRemoved = (): Removed => ({ ids: new Set(), emails: new Set(), phones: new Set() })
 
-/** What nearly all members are: an id and hashes, and nothing else. */
-function isPlain(value: unknown): value is Member {
+/** Whether it is a member beyond doubt. */
+function isMember(value: unknown): value is Member {
   if (!isFields(value)) return false
-  const { external_id: id, hashed_email: email, hashed_phone: phone } = value
+  const { external_id: id, hashed_email: email, hashed_phone: phone, uids, ext } = value
   const hasHash = email !== undefined || phone !== undefined
-  return hasHash && isId(id) && isHash(email) && isHash(phone) && !hasMore(value)
+  const isOpen = uids === undefined && (ext === undefined || isFields(ext))
+  return hasHash && isOpen && isId(id) && isHash(email) && isHash(phone)
 }
 
-/**
- * Looks at one that is not as nearly all are.
- * @throws AdcpError for a credential in it.
- */
-function isMember(value: unknown, pointer: string, issues: AdcpIssue[]): value is Member {
-  if (isFields(value)) refuseCredentials(value, fieldOf(pointer))
+/** By the schema, which takes longer by far and tells what is wrong. */
+function provesMember(value: unknown, pointer: string, issues: AdcpIssue[]): value is Member {
   const found = memberIssues(value, pointer)
   issues.push(...found)
   return found.length === 0
@@ -103,7 +100,9 @@ export function readMembers(list: readonly unknown[], options: ReadMembersOption
   let uids: string | undefined
   for (let index = 0; index < list.length && issues.length < MAX_ISSUES; index += 1) {
     const member = list[index]
-    if (!isPlain(member) && !isMember(member, `${pointer}/${index}`, issues)) continue
+    if (isFields(member) && hasMore(member))
+      refuseCredentials(member, fieldOf(`${pointer}/${index}`))
+    if (!isMember(member) && !provesMember(member, `${pointer}/${index}`, issues)) continue
     if (member.uids !== undefined) uids ??= fieldOf(`${pointer}/${index}/uids`)
     if (collect !== undefined) add(collect, member)
     if (without === undefined || !isAmong(without, member)) users.write(member)
