@@ -1,9 +1,8 @@
 import { Type, type Static } from 'typebox'
 import { Value } from 'typebox/value'
 import { ADCP_RELEASES } from '../../src/adcp/protocol.ts'
-import { ProviderError } from '../errors.ts'
 import type { HashedIdentifier } from '../provider.ts'
-import { unreadable } from './errors.ts'
+import { answered, unreadable } from './errors.ts'
 import { callTool, listTools } from './mcp.ts'
 import type { AdcpContext, AdcpVariables } from './variables.ts'
 
@@ -89,10 +88,10 @@ async function readAgent(context: AdcpContext): Promise<Agent> {
     },
     context
   )
-  if (!Value.Check(Capabilities, answer)) throw unreadable(200)
+  if (!Value.Check(Capabilities, answer)) throw unreadable()
   // "A seller without this block is to be treated as unsafe" ("Idempotency").
   if (answer.adcp.idempotency === undefined) {
-    throw new ProviderError('blocked', 'the seller does not say how it treats repeated calls')
+    throw answered('blocked', 'the seller does not say how it treats repeated calls')
   }
   return { version: versionFor(answer.adcp), unwanted: unwantedBy(answer) }
 }
@@ -139,14 +138,14 @@ async function only(context: AdcpContext): Promise<object> {
   const { version } = await agentOf(context)
   const args = Buffer.from(JSON.stringify(version))
   const page = await callTool({ name: 'list_accounts', args, operation: 'list_accounts' }, context)
-  if (!Value.Check(AccountPage, page)) throw unreadable(200)
+  if (!Value.Check(AccountPage, page)) throw unreadable()
   const [account, ...others] = page.accounts
   if (account === undefined) {
-    throw new ProviderError('permission', 'the seller shows no account to this token')
+    throw answered('permission', 'the seller shows no account to this token')
   }
   if (others.length > 0 || page.pagination?.has_more === true) {
     const message = 'the seller shows several accounts to this token: set accountId to one of them'
-    throw new ProviderError('blocked', message)
+    throw answered('blocked', message)
   }
   return { account_id: account.account_id }
 }

@@ -162,6 +162,10 @@ export function errorOfStatus(answer: PlatformAnswer): ProviderError {
   })
 }
 
-export function unreadable(status: number): ProviderError {
-  return new ProviderError('transient', 'the seller gave no readable answer', { status })
+/** What an answer means that is none of an error: with it the seller has said no. */
+export function answered(errorClass: ErrorClass, message: string, status = 200): ProviderError {
+  return new ProviderError(errorClass, message, { status })
 }
+
+export const unreadable = (status = 200): ProviderError =>
+  answered('transient', 'the seller gave no readable answer', status)

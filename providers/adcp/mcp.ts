@@ -73,7 +73,7 @@ export async function callTool(
   const text = textOf(result)
   const fields = isFields(structured) ? structured : parseJson(text)
   const hasFailed = result['isError'] === true
-  if (!isFields(fields)) throw hasFailed ? errorOfText(text, 200) : unreadable(200)
+  if (!isFields(fields)) throw hasFailed ? errorOfText(text, 200) : unreadable()
   const { adcp_error: error } = fields
   if (hasFailed || error !== undefined) throw toProviderError(error ?? firstError(fields) ?? fields)
   return fields
@@ -197,9 +197,7 @@ function adcpErrorIn({ data }: Fields): unknown {
 function responseIn(answer: PlatformAnswer): Fields | undefined {
   const type = String(answer.headers['content-type'] ?? '')
   const messages = type.startsWith('text/event-stream') ? eventsOf(answer.text) : [answer.json()]
-  return messages
-    .filter(isFields)
-    .find((message) => message['result'] !== undefined || message['error'] !== undefined)
+  return messages.filter(isFields).find(({ result, error }) => isFields(result) || isFields(error))
 }
 
 function eventsOf(text: string): unknown[] {

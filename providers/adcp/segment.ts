@@ -4,7 +4,7 @@ import { isFields } from '../../src/adcp/fields.ts'
 import { TASK_TOOLS } from '../../src/adcp/tools.ts'
 import { agentOf, accountOf, toolsOf } from './agent.ts'
 import { audienceIdOf } from './audience-id.ts'
-import { toProviderError, unreadable } from './errors.ts'
+import { answered, toProviderError, unreadable } from './errors.ts'
 import { callTool, firstError } from './mcp.ts'
 import { sendable } from './sendable.ts'
 import {
@@ -110,20 +110,20 @@ export async function confirmTask(
     case 'canceled': {
       const told = error ?? firstError(task) ?? (isFields(result) ? firstError(result) : undefined)
       if (told !== undefined) throw toProviderError(told)
-      throw new ProviderError('invalid', 'the seller has given the task up')
+      throw answered('invalid', 'the seller has given the task up')
     }
     case 'submitted':
     case 'working':
       return undefined
     default:
-      throw unreadable(200)
+      throw unreadable()
   }
 }
 
 /** Not `not_found`: it is not the audience that is gone, and another one would be of no help. */
 function lost(error: unknown): never {
   if (!(error instanceof ProviderError) || error.errorClass !== 'not_found') throw error
-  throw new ProviderError('invalid', 'the seller does not know the task any more', { status: 200 })
+  throw answered('invalid', 'the seller does not know the task any more')
 }
 
 async function confirmByList(
@@ -159,7 +159,7 @@ export async function audienceStatus(
   const rows = await listAudiences(context)
   const row = rows.find(({ audience_id: id }) => id === audienceId)
   if (row === undefined || row.action === 'deleted') {
-    throw new ProviderError('not_found', 'the seller does not have the audience', { status: 200 })
+    throw answered('not_found', 'the seller does not have the audience')
   }
   return toStatus(row)
 }

@@ -4,7 +4,7 @@ import { Value } from 'typebox/value'
 import type { Fields } from '../../src/adcp/fields.ts'
 import { ProviderError } from '../errors.ts'
 import { accountOf, agentOf, forget } from './agent.ts'
-import { toProviderError, unreadable } from './errors.ts'
+import { answered, toProviderError, unreadable } from './errors.ts'
 import { callTool, firstError } from './mcp.ts'
 import type { AdcpContext } from './variables.ts'
 
@@ -35,7 +35,7 @@ const SYNC_OPERATION = 'sync_audiences'
 export async function listAudiences(context: AdcpContext): Promise<readonly Row[]> {
   const outcome = await sync({}, randomUUID(), LIST_OPERATION, context)
   if ('rows' in outcome) return outcome.rows
-  throw new ProviderError('transient', 'the seller does not list its audiences at once')
+  throw answered('transient', 'the seller does not list its audiences at once')
 }
 
 /** A change of one audience; `members` are the JSON of some, without brackets. */
@@ -109,20 +109,20 @@ export function outcomeOf(answer: Fields): Outcome {
   const { status, audiences } = answer
   if (GOES_ON.has(status) && audiences === undefined) {
     if (Value.Check(Task, answer)) return { taskId: answer.task_id }
-    throw new ProviderError('transient', 'the seller is still at work on the call')
+    throw answered('transient', 'the seller is still at work on the call')
   }
   assertGoesOn(status)
   const error = firstError(answer)
   if (audiences === undefined && error !== undefined) throw toProviderError(error)
-  if (FAILED.has(status)) throw new ProviderError('invalid', 'the seller has given the call up')
-  if (!Value.Check(Rows, answer)) throw unreadable(200)
+  if (FAILED.has(status)) throw answered('invalid', 'the seller has given the call up')
+  if (!Value.Check(Rows, answer)) throw unreadable()
   return { rows: answer.audiences }
 }
 
 /** @throws ProviderError `blocked` where the seller waits for a person. */
 export function assertGoesOn(status: unknown): void {
   if (!WAITS.has(status)) return
-  throw new ProviderError('blocked', 'the seller wants a person to approve it: settle it with them')
+  throw answered('blocked', 'the seller wants a person to approve it: settle it with them')
 }
 
 /**
@@ -132,9 +132,7 @@ export function assertGoesOn(status: unknown): void {
 export function rowOf(rows: readonly Row[], audienceId: string): Row {
   const row = rows.find(({ audience_id: id }) => id === audienceId)
   if (row === undefined) {
-    throw new ProviderError('transient', 'the seller does not say what became of the audience', {
-      status: 200
-    })
+    throw answered('transient', 'the seller does not say what became of the audience')
   }
   if (row.action === 'failed') throw toProviderError(row.errors?.[0])
   return row
