@@ -30,7 +30,7 @@ export const adcp = defineProvider({
     bytesPerRequest: bytesPerCall,
     requestsInFlight: 2,
     rates: [
-      { requests: 5, perMs: 1_000 },
+      { requests: 10, perMs: 1_000 },
       { requests: 120, perMs: 60_000 }
     ],
     operationRates: { [LIST_OPERATION]: [{ requests: 30, perMs: 60_000 }] }

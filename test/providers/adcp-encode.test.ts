@@ -160,12 +160,13 @@ test('whatever the users are, calls keep their bounds and nobody is lost', async
   )
 
   // What is around the members, at its longest.
-  const { context, close } = providerContext(sandbox, {
+  const platform = providerContext(sandbox, {
     ...variables,
     accountId: longest.accountId,
     consentBasis: longest.consentBasis
   })
-  t.teardown(close)
+  const { context } = platform
+  t.teardown(() => platform.close())
   const sized = { ...audience, segmentName: longest.segmentName }
   const member = { external_id: 'x', hashed_email: HASHES.ann }
   const payload = new TextEncoder().encode(JSON.stringify(member))

@@ -463,8 +463,9 @@ test('an error in the words of the transport has the class of AdCP', async (t) =
 
 test('a stream that ends in the middle, and a seller that hangs, are no answers', async (t) => {
   const { sandbox, variables } = await setup(t)
-  const { context, close } = providerContext(sandbox, variables, { timeoutMs: 100 })
-  t.teardown(close)
+  const platform = providerContext(sandbox, variables, { timeoutMs: 100 })
+  const { context } = platform
+  t.teardown(() => platform.close())
   await adcp.check(context)
   const headers = { 'content-type': 'text/event-stream' }
   sandbox.failNext({
