@@ -178,7 +178,7 @@ export const SyncAudiences = Type.Object({
   ...ENVELOPE,
   ...SYNC,
   account: Type.Unknown(),
-  audiences: Optional(Type.Array(Type.Unknown(), { minItems: 1, maxItems: MAX_AUDIENCES }))
+  audiences: Optional(Type.Unknown())
 })
 
 const AUDIENCE = {

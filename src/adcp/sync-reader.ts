@@ -5,8 +5,15 @@ import { refuseCredentials } from './credentials.ts'
 import { type Fields, isFields } from './fields.ts'
 import { expect, fieldOf, fits, invalidRequest, MAX_ISSUES } from './issues.ts'
 import { noRemoved, readMembers, type ReadMembers, type ReadMembersOptions } from './members.ts'
-import { adcpError, type AdcpErrorBody, type AdcpIssue, MAX_MEMBERS } from './protocol.ts'
-import { Audience, type PushNotificationConfig, SyncAudiences } from './schemas.ts'
+import {
+  adcpError,
+  AdcpError,
+  type AdcpErrorBody,
+  type AdcpIssue,
+  MAX_MEMBERS
+} from './protocol.ts'
+import { Audience, MAX_AUDIENCES, type PushNotificationConfig, SyncAudiences } from './schemas.ts'
+import { isWithin } from './size.ts'
 import type { CalledAudience, PushConfig, SyncCall } from './sync-call.ts'
 
 /**
@@ -23,7 +30,7 @@ export function readSyncCall(args: Fields): SyncCall {
   return {
     idempotencyKey: idempotency_key,
     account: readAccount(args.account),
-    audiences: Array.isArray(audiences) ? readAudiences(audiences) : undefined,
+    audiences: audiences === undefined ? undefined : readAudiences(audiences),
     deleteMissing: delete_missing,
     push: push_notification_config && toPush(push_notification_config, args['context']),
     requestHash: requestHash(args)
@@ -51,7 +58,21 @@ function toPush(config: PushNotificationConfig, context: unknown): PushConfig {
   }
 }
 
-function readAudiences(audiences: readonly unknown[]): readonly CalledAudience[] {
+/**
+ * A list with something in it, or what is wrong with it. Schemas would look at each entry, which may be
+ * millions.
+ */
+function asList(value: unknown, pointer: string): readonly unknown[] | AdcpIssue {
+  if (!Array.isArray(value)) return { pointer, message: 'must be array', keyword: 'type' }
+  if (value.length > 0) return value
+  return { pointer, message: 'must not be empty', keyword: 'minItems' }
+}
+
+const isIssue = (list: readonly unknown[] | AdcpIssue): list is AdcpIssue => 'keyword' in list
+
+function readAudiences(value: unknown): readonly CalledAudience[] {
+  const audiences = asList(value, '/audiences')
+  if (isIssue(audiences)) throw invalidRequest([audiences])
   refuseTooMany(audiences)
   const issues: AdcpIssue[] = []
   const ids = new Set<string>()
@@ -79,6 +100,7 @@ const LISTS = ['add', 'remove'] as const
 
 /** @throws AdcpError */
 function refuseTooMany(audiences: readonly unknown[]): void {
+  if (audiences.length > MAX_AUDIENCES) throw tooMany(audiences.length, 'audiences', MAX_AUDIENCES)
   let members = 0
   for (const audience of audiences) {
     if (!isFields(audience)) continue
@@ -87,10 +109,16 @@ function refuseTooMany(audiences: readonly unknown[]): void {
       if (Array.isArray(list)) members += list.length
     }
   }
-  if (members <= MAX_MEMBERS) return
-  const message = `has ${members} members; at most ${MAX_MEMBERS} are allowed in a call`
-  throw invalidRequest([{ pointer: '/audiences', message, keyword: 'maxItems' }])
+  if (members > MAX_MEMBERS) throw tooMany(members, 'members', MAX_MEMBERS)
 }
+
+function tooMany(count: number, what: string, max: number): AdcpError {
+  const message = `has ${count} ${what}; at most ${max} are allowed in a call`
+  return invalidRequest([{ pointer: '/audiences', message, keyword: 'maxItems' }])
+}
+
+/** What an audience may have besides its members. */
+const LIMITS = { characters: 32 * 1024, levels: 64 }
 
 /** `undefined` where something is wrong with it. */
 function readAudience(
@@ -98,8 +126,12 @@ function readAudience(
   pointer: string,
   issues: AdcpIssue[]
 ): CalledAudience | undefined {
+  const { add, remove, ...details } = isFields(value) ? value : {}
+  if (!isWithin(details, LIMITS)) {
+    issues.push({ pointer, message: 'is too large besides its members', keyword: 'maxLength' })
+    return undefined
+  }
   if (!fits(Audience, value, { pointer, issues })) return undefined
-  const { add, remove, ...details } = value
   refuseCredentials(details, fieldOf(pointer))
   const removed = add !== undefined && remove !== undefined ? noRemoved() : undefined
   const removing = readList(remove, { pointer: `${pointer}/remove`, issues, collect: removed })
@@ -119,14 +151,9 @@ function readAudience(
 
 function readList(value: unknown, options: ReadMembersOptions): ReadMembers | undefined {
   if (value === undefined) return undefined
-  const { pointer, issues } = options
-  if (!Array.isArray(value)) {
-    issues.push({ pointer, message: 'must be array', keyword: 'type' })
-  } else if (value.length === 0) {
-    issues.push({ pointer, message: 'must not be empty', keyword: 'minItems' })
-  } else {
-    return readMembers(value, options)
-  }
+  const list = asList(value, options.pointer)
+  if (!isIssue(list)) return readMembers(list, options)
+  options.issues.push(list)
   return undefined
 }
 

@@ -47,6 +47,8 @@ export function createWorkers(withinMs = WITHIN_MS): Workers {
     idleTimeout: 30_000,
     resourceLimits: { maxOldGenerationSizeMb: MAX_HEAP_MIB }
   })
+  // A thread that is ended because its task's time was over may run out of memory before it is gone.
+  pool.on('error', () => undefined)
   const shares = createShares(threads)
   return {
     threads,

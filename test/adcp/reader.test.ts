@@ -281,7 +281,7 @@ const REFUSED: readonly Refused[] = [
   ),
   invalid('audiences: []', { audiences: [] }, 'audiences', {
     pointer: '/audiences',
-    message: 'must not have fewer than 1 items',
+    message: 'must not be empty',
     keyword: 'minItems'
   }),
   invalid(
@@ -294,7 +294,7 @@ const REFUSED: readonly Refused[] = [
     'more audiences than a call may have',
     { audiences: Array.from({ length: 1_001 }, (_, index) => ({ audience_id: `a${index}` })) },
     'audiences',
-    issue('/audiences', 'must not have more than 1000 items', 'maxItems')
+    issue('/audiences', 'has 1001 audiences; at most 1000 are allowed in a call', 'maxItems')
   ),
   invalid(
     'delete_missing without audiences',
@@ -353,6 +353,12 @@ const REFUSED: readonly Refused[] = [
     'audiences[0].tags[0]',
     issue('/audiences/0/tags/0', 'must be text of 1 to 64 characters in one line', 'pattern'),
     issue('/audiences/0/tags', 'must not have more than 20 items', 'maxItems')
+  ),
+  invalid(
+    'an audience with more besides its members than there is to tell',
+    audience({ add: [JANE], ext: { list: Array(8_000).fill(1) } }),
+    'audiences[0]',
+    issue('/audiences/0', 'is too large besides its members', 'maxLength')
   ),
   invalid(
     'add: []',
@@ -741,6 +747,9 @@ test('what is no message is told in the words of JSON-RPC', async (t) => {
     large: { invalid: { code: -32_600, message: 'Invalid Request: too large' } },
     deep: { invalid: { code: -32_600, message: 'Invalid Request: too large' } }
   })
+  // Parsed, they would take a gigabyte.
+  const many = Buffer.alloc(16_800_000, '[[],')
+  t.match(readMessage(many), { invalid: { message: 'Invalid Request: too many values' } })
   const latin1 = Buffer.from('{"a":"é"}', 'latin1')
   t.same(readMessage(latin1), {
     invalid: { code: -32_700, message: 'Parse error: the body is not UTF-8' }
