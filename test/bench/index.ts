@@ -7,7 +7,7 @@ import { join } from 'node:path'
  * `npm run bench -- <name> [arguments]`: one of them.
  */
 
-const BENCHES = ['kernel', 'accept', 'deliver', 'stream', 'memory', 'growth']
+const BENCHES = ['kernel', 'accept', 'deliver', 'stream', 'memory', 'growth', 'adcp']
 
 const [, , name, ...args] = process.argv
 if (name !== undefined && !BENCHES.includes(name)) {
