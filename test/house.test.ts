@@ -87,14 +87,27 @@ test('every dependency is used', async (t) => {
 const ARROWS: Readonly<Record<string, readonly string[]>> = {
   'src/audience/': ['src/audience/'],
   'src/store/': ['src/store/', 'src/audience/'],
-  'src/dispatch/': ['src/dispatch/', 'src/store/', 'src/audience/', 'providers/'],
-  'providers/': ['providers/', 'src/audience/'],
+  'src/adcp/': ['src/adcp/', 'src/audience/'],
+  'src/dispatch/': ['src/dispatch/', 'src/store/', 'src/audience/', 'src/adcp/', 'providers/'],
+  'src/seller/': [
+    'src/seller/',
+    'src/dispatch/',
+    'src/store/',
+    'src/audience/',
+    'src/adcp/',
+    'src/config.ts',
+    'providers/provider.ts',
+    'providers/errors.ts'
+  ],
+  'providers/': ['providers/', 'src/audience/', 'src/adcp/'],
   ...Object.fromEntries(
     providers.map(({ name }) => [
       `providers/${name}/`,
       [
         `providers/${name}/`,
         'src/audience/',
+        // The one platform whose protocol the service itself speaks as well.
+        ...(name === 'adcp' ? ['src/adcp/'] : []),
         'providers/provider.ts',
         'providers/errors.ts',
         'providers/http-client.ts',
