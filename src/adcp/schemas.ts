@@ -7,7 +7,7 @@ import { ADCP_MAJORS } from './versions.ts'
  * references of accounts (`core/account-ref.json`). What has no limit in the protocol has one here.
  */
 
-/** Most audiences in one call. */
+/** Most audiences in one call, and of an account: all of them can be named. */
 export const MAX_AUDIENCES = 1_000
 const MAX_EXTERNAL_ID = 255
 const MAX_ID = 255

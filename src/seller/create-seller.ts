@@ -1,5 +1,6 @@
 import { isIP } from 'node:net'
 import { AdcpError, REPLAY_TTL_SECONDS } from '../adcp/protocol.ts'
+import { MAX_AUDIENCES } from '../adcp/schemas.ts'
 import type { AccountReference, PushConfig } from '../adcp/sync-call.ts'
 import type { Clock } from '../dispatch/clock.ts'
 import type { Dispatcher } from '../dispatch/dispatcher.ts'
@@ -57,6 +58,7 @@ export function createSeller(options: SellerOptions): Seller {
       replayForMs: REPLAY_TTL_SECONDS * 1_000,
       changes: call.audiences?.map((audience, index) => toChange(audience, index, changesOf)),
       deleteMissing: call.deleteMissing,
+      maxAudiences: MAX_AUDIENCES,
       deletion: deletionOf(changesOf),
       listsPerMinute: options.listsPerMinute,
       push: call.push,

@@ -1,5 +1,6 @@
 import { adcpError } from '../adcp/protocol.ts'
 import { type Destination, targetOf } from '../dispatch/destination.ts'
+import { MAX_AUDIENCES } from '../adcp/schemas.ts'
 import {
   type LedgerAudience,
   type LedgerTarget,
@@ -46,11 +47,17 @@ function toRow(synced: SyncedAudience, account: Account | undefined): Fields {
   }
 }
 
+const TOO_MANY = `This account has ${MAX_AUDIENCES} audiences, which is the most.`
+
 /** Why nothing was done with an audience of a call: `core/error.json`. */
 export function failureOf({ action, note }: SyncedAudience): object | undefined {
   switch (action) {
     case 'refused':
       return readNote(note).error ?? adcpError('INVALID_REQUEST', 'It was refused.')
+    case 'too_many':
+      return adcpError('INVALID_REQUEST', TOO_MANY, {
+        suggestion: 'Change or delete audiences that there are.'
+      })
     case 'not_found':
       return adcpError('REFERENCE_NOT_FOUND', 'No audience with this id on the account.', {
         field: 'audience_id'
@@ -152,5 +159,7 @@ function details(places: readonly Place[], leftOut: readonly LeftOut[]): Fields 
 
 /** Without what is not known: absent and `null` are not the same to the protocol. */
 export function present(fields: Fields): Fields {
-  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined))
+  const known: Record<string, unknown> = {}
+  for (const [name, value] of Object.entries(fields)) if (value !== undefined) known[name] = value
+  return known
 }

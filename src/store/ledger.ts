@@ -100,6 +100,8 @@ export interface SyncRequest {
   readonly changes: readonly AudienceChange[] | undefined
   /** Deletes what is in the ledger and not named. */
   readonly deleteMissing: boolean
+  /** Most audiences that the account has: none beyond them is created. */
+  readonly maxAudiences: number
   /** What uploads that delete segments have in common; the rest is in the ledger. */
   readonly deletion: Omit<NewUpload, 'sessionId' | 'audienceName' | 'segmentName' | 'managed'>
   /** Most calls that only list, of one principal and account, in a minute. */
@@ -115,7 +117,15 @@ export interface SyncedAudience {
   readonly audienceId: string
   /** That of its change; `undefined` where the call did not name it. */
   readonly note: unknown
-  readonly action: 'created' | 'updated' | 'unchanged' | 'deleted' | 'not_found' | 'refused'
+  readonly action:
+    | 'created'
+    | 'updated'
+    | 'unchanged'
+    | 'deleted'
+    | 'not_found'
+    | 'refused'
+    /** It would have been one more than the account may have. */
+    | 'too_many'
   /** Members that this call added. */
   readonly uploaded: number
   /** As it is afterwards; `undefined` where there is none. */

@@ -50,11 +50,12 @@ async function changeAll(call: Call): Promise<readonly SyncedAudience[]> {
   const { changes = [] } = call.request
   const deletesOthers = call.request.deleteMissing && call.request.changes !== undefined
   const synced: SyncedAudience[] = []
-  for (const change of changes) synced.push(await changeOne(call, change))
   const named = new Set(changes.map(({ audienceId }) => audienceId))
   const others = [...call.ledger.values()].filter(({ audienceId }) => !named.has(audienceId))
+  // That makes room for others.
+  if (deletesOthers) for (const audience of others) await deleteOne(call, audience)
+  for (const change of changes) synced.push(await changeOne(call, change))
   for (const audience of others) {
-    if (deletesOthers) await deleteOne(call, audience)
     synced.push(
       deletesOthers
         ? told(audience, { action: 'deleted', audience: undefined })
@@ -77,6 +78,8 @@ async function changeOne(call: Call, change: AudienceChange): Promise<SyncedAudi
   if (change.action === 'refuse') return told(change, { action: 'refused', audience: before })
   if (change.action === 'upsert') {
     const canCreate = change.add !== undefined || change.remove === undefined
+    const isFull = before === undefined && call.ledger.size >= call.request.maxAudiences
+    if (canCreate && isFull) return told(change, { action: 'too_many', audience: undefined })
     if (before !== undefined || canCreate) return upsertOne(call, before, change)
   } else if (before !== undefined) {
     await deleteOne(call, before)

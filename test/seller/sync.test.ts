@@ -215,6 +215,25 @@ test('what is wrong with one audience fails that audience alone', async (t) => {
   t.same(namesIn(tiktok), ['blotout_vip_cab0a3fd'])
 })
 
+test('an account has a thousand audiences at most', async (t) => {
+  const { agent } = await withTikTok(t)
+  const audiences = Array.from({ length: 1_000 }, (_, index) => ({ audience_id: `a${index}` }))
+  await agent.sync({ account: TIKTOK, audiences })
+  const answer = await agent.sync({ account: TIKTOK, audiences: [{ audience_id: 'b' }] })
+  t.same(row(answer), {
+    audience_id: 'b',
+    action: 'failed',
+    errors: [
+      {
+        code: 'INVALID_REQUEST',
+        message: 'This account has 1000 audiences, which is the most.',
+        recovery: 'correctable',
+        suggestion: 'Change or delete audiences that there are.'
+      }
+    ]
+  })
+})
+
 test('delete_missing deletes what the call does not name', async (t) => {
   const { facebook, service, agent } = await withFacebook(t)
   const add = [byEmail('ann')]

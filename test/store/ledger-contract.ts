@@ -112,6 +112,7 @@ export function request(change: Partial<SyncRequest> = {}): SyncRequest {
     replayForMs: DAY_MS,
     changes: [],
     deleteMissing: false,
+    maxAudiences: 1_000,
     deletion: common,
     listsPerMinute: 60,
     push: undefined,
@@ -577,6 +578,22 @@ export function ledgerContract(name: string, openStores: OpenStores): void {
     t.same(await idsIn(store), ['b', 'd'], 'who names nothing misses nothing')
   })
 
+  test(`${name}: an account has so many audiences and no more`, async (t) => {
+    const store = await openStore(t)
+    const actions = async (ids: readonly string[], change: Partial<SyncRequest> = {}) => {
+      const changes = ids.map((id) => upsert(id))
+      const { audiences } = await sync(store, changes, { maxAudiences: 2, ...change })
+      return audiences.map(({ audienceId, action }) => `${audienceId} ${action}`)
+    }
+    t.strictSame(await actions(['a', 'b', 'c']), ['a created', 'b created', 'c too_many'])
+    t.strictSame(await actions(['c', 'a']), ['c too_many', 'a unchanged', 'b unchanged'])
+    t.strictSame(
+      await actions(['c', 'd'], { deleteMissing: true }),
+      ['c created', 'd created', 'a deleted', 'b deleted'],
+      'what is deleted makes room'
+    )
+  })
+
   test(`${name}: accounts have ledgers of their own, whatever their audiences are called`, async (t) => {
     const store = await openStore(t)
     const ids = ['a b', 'a\u0000b', '\ud800', '\ud801', '__proto__', '"', '']
@@ -809,7 +826,7 @@ export function ledgerContract(name: string, openStores: OpenStores): void {
       { isUnsettled: false, lastError: undefined, segmentId: undefined },
       'it got over what it failed with'
     )
-    await sync(store, [remove('riders')])
+    await sync(store, [remove('riders')], { now: T0 + 1 })
     const more = await waiting(store)
     const removal = more.find(({ delivery }) => delivery.provider === 'tiktok')?.delivery.id
     await store.changeDelivery(removal ?? '', { state: 'delivered' }, T0 + 2)
