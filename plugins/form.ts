@@ -154,8 +154,9 @@ function delimiterCounter(contentType: string) {
     return seen
   }
 
+  // A copy: the memory of a chunk is freed once its part is read.
   const endOf = (bytes: Buffer, seen: number) =>
-    bytes.subarray(Math.max(seen, bytes.byteLength - overlap))
+    Buffer.from(bytes.subarray(Math.max(seen, bytes.byteLength - overlap)))
 
   function see(chunk: Buffer): void {
     if (isClosed) return

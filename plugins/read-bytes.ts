@@ -1,3 +1,5 @@
+import { free } from '../src/store/buffers.ts'
+
 export interface BytesSize {
   /** Most bytes that there may be. */
   readonly limit: number
@@ -8,6 +10,7 @@ export interface BytesSize {
 /**
  * The bytes of a stream in a buffer of their own, which may be longer, so that it can be given to
  * another thread; or `undefined` if there are more than the limit. Reads to the end either way.
+ * @param stream of a request; its chunks are gone afterwards.
  */
 export async function readBytes(
   stream: AsyncIterable<Uint8Array>,
@@ -23,6 +26,8 @@ export async function readBytes(
       buffer.set(chunk, size)
     }
     size = end
+    // Nothing else was read into the buffer of a chunk that fills it.
+    if (chunk.byteLength === chunk.buffer.byteLength) free(chunk.buffer)
   }
   return size > limit ? undefined : buffer.subarray(0, size)
 }
@@ -30,5 +35,6 @@ export async function readBytes(
 function lengthened(bytes: Uint8Array<ArrayBuffer>, length: number): Uint8Array<ArrayBuffer> {
   const longer = new Uint8Array(length)
   longer.set(bytes)
+  free(bytes.buffer)
   return longer
 }

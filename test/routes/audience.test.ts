@@ -330,6 +330,39 @@ test('every well-formed way to send a form is understood alike', async (t) => {
   t.match(facebook.state(), { segments: [] })
 })
 
+test('a large form is the same upload into whatever pieces it is cut', async (t) => {
+  const { service } = await withSandbox(t)
+  const many = Array.from({ length: 10_000 }, (_, index) => ({ edgeTagId: `user ${index}` }))
+  // Line breaks like those before a delimiter.
+  const users = JSON.stringify(many, undefined, 1).replaceAll('\n', '\r\n')
+  const whole = Buffer.from(
+    part('name', 'Many') + part('batch', JSON.stringify(BATCH)) + part('users', users) + END
+  )
+  const cut = (size: number) =>
+    Array.from({ length: Math.ceil(whole.length / size) }, (_, index) =>
+      whole.subarray(index * size, (index + 1) * size)
+    )
+  const length = { 'content-length': String(whole.length) }
+  const ways: [Record<string, string>, Buffer[]][] = [
+    [length, [whole]],
+    [{}, [whole]],
+    [length, cut(1_000)],
+    [{}, cut(997)],
+    [{}, cut(65_536)]
+  ]
+  const answers: unknown[] = []
+  for (const [headers, chunks] of ways) {
+    const answer = await postRaw(`${service.url}/audience`, {
+      headers: { 'content-type': FORM_TYPE, ...headers },
+      chunks
+    })
+    answers.push([answer.text, answer.headers['x-duplicate']])
+  }
+  const [first, ...others] = answers
+  t.same(first, ['{"success":true}', undefined])
+  t.same(others, Array(4).fill(['{"success":true}', 'true']))
+})
+
 test('booleans of the query may be written in five ways', async (t) => {
   const { service, facebook } = await withSandbox(t)
   const ways: [string, string][] = [
