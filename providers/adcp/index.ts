@@ -33,7 +33,7 @@ export const adcp = defineProvider({
       { requests: 10, perMs: 1_000 },
       { requests: 120, perMs: 60_000 }
     ],
-    operationRates: { [LIST_OPERATION]: [{ requests: 30, perMs: 60_000 }] }
+    operationRates: { [LIST_OPERATION]: [{ requests: 60, perMs: 60_000 }] }
   }),
   // Each seller has its own, told by its capabilities; these are cautious for most of them.
   minimumAudienceSize: 1_000,

@@ -134,6 +134,8 @@ export function rowOf(rows: readonly Row[], audienceId: string): Row {
   if (row === undefined) {
     throw answered('transient', 'the seller does not say what became of the audience')
   }
-  if (row.action === 'failed') throw toProviderError(row.errors?.[0])
-  return row
+  if (row.action !== 'failed') return row
+  const [error] = row.errors ?? []
+  if (error !== undefined) throw toProviderError(error)
+  throw answered('invalid', 'the seller refuses the audience without saying why')
 }

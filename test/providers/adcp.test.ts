@@ -423,7 +423,7 @@ test('every answer that is none of success has its class', async (t) => {
 test('the row of an audience that failed is an error of its own', async (t) => {
   const { sandbox, context } = await setup(t)
   await adcp.check(context)
-  const rows = (errors?: object[]) => ({
+  const rows = (errors?: unknown[]) => ({
     status: 'completed',
     audiences: [{ audience_id: ID, action: 'failed', ...(errors && { errors }) }]
   })
@@ -437,6 +437,11 @@ test('the row of an audience that failed is an error of its own', async (t) => {
     status: 200
   })
   sandbox.failNext({ times: 1, answer: answerOf(rows()) })
+  t.match(await failureOf(adcp.upload(bodyOf(ann), audience, ID, context)), {
+    errorClass: 'invalid',
+    message: 'the seller refuses the audience without saying why'
+  })
+  sandbox.failNext({ times: 1, answer: answerOf(rows(['odd'])) })
   t.match(await failureOf(adcp.upload(bodyOf(ann), audience, ID, context)), {
     errorClass: 'transient'
   })
