@@ -34,7 +34,7 @@ export function isWithin(root: unknown, { characters, levels }: SizeLimits): boo
 
 const [OPEN_BRACE, OPEN_BRACKET, COMMA] = [0x7b, 0x5b, 0x2c]
 /** Whatever is in fewer bytes, there is memory for its values. */
-const HARMLESS_BYTES = 16 * 1024 * 1024
+const HARMLESS_BYTES = 24 * 1024 * 1024
 /** Forty for each member of the largest call. */
 const MAX_VALUES = 4_000_000
 
