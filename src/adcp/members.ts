@@ -4,6 +4,7 @@ import { type Fields, isFields } from './fields.ts'
 import { fieldOf, issuesOf, MAX_ISSUES } from './issues.ts'
 import type { AdcpIssue } from './protocol.ts'
 import { EXTERNAL_ID, Member } from './schemas.ts'
+import { isWithin } from './size.ts'
 import type { MemberList } from './sync-call.ts'
 
 /**
@@ -72,6 +73,9 @@ export function hasMore(member: Fields): boolean {
   return false
 }
 
+/** What a member may have in all: schema and canonical form look at each value of it. */
+const LIMITS = { characters: 16 * 1024, levels: 64 }
+
 export const noRemoved = (): Removed => ({ ids: new Set(), emails: new Set(), phones: new Set() })
 
 /** Whether it is a member beyond doubt. */
@@ -100,8 +104,14 @@ export function readMembers(list: readonly unknown[], options: ReadMembersOption
   let uids: string | undefined
   for (let index = 0; index < list.length && issues.length < MAX_ISSUES; index += 1) {
     const member = list[index]
-    if (isFields(member) && hasMore(member))
-      refuseCredentials(member, fieldOf(`${pointer}/${index}`))
+    if (isFields(member) && hasMore(member)) {
+      const at = `${pointer}/${index}`
+      if (!isWithin(member, LIMITS)) {
+        issues.push({ pointer: at, message: 'is too large', keyword: 'maxLength' })
+        continue
+      }
+      refuseCredentials(member, fieldOf(at))
+    }
     if (!isMember(member) && !provesMember(member, `${pointer}/${index}`, issues)) continue
     if (member.uids !== undefined) uids ??= fieldOf(`${pointer}/${index}/uids`)
     if (collect !== undefined) add(collect, member)
