@@ -3,7 +3,18 @@ import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import tap, { test, type Test } from 'tap'
 import { seededRandom } from '../../providers/sandbox.ts'
-import { type Batch, lies, newBatch, send, sessionOf, settled } from '../support/ledger.ts'
+import {
+  type Batch,
+  deleteSegment,
+  emailsAt,
+  lies,
+  newBatch,
+  segmentsOf,
+  send,
+  sessionOf,
+  settled
+} from '../support/ledger.ts'
+import type { Sandbox } from '../../providers/sandbox.ts'
 import { startPostgres } from '../support/postgres.ts'
 import {
   eventually,
@@ -14,8 +25,8 @@ import {
 } from '../support/processes.ts'
 
 /**
- * The service is killed again and again while it takes uploads for platforms that fail every fifth
- * call. A run is repeated, as far as processes can be, by `AUDIENCE_TEST_SEED=<seed>`.
+ * The service is killed again and again while it takes uploads, removals and deletions for platforms
+ * that fail every fifth call. A run is repeated, as far as processes can be, by `AUDIENCE_TEST_SEED=<seed>`.
  */
 
 const IS_LONG = Boolean(process.env['AUDIENCE_TEST_LONG'])
@@ -42,6 +53,13 @@ const SESSIONS: readonly Pick<Batch, 'sessionId' | 'name' | 'channels'>[] = [
 const SEGMENTS_PER_NAME = 3
 /** What got no answer here is not sent again. */
 const ABANDONED_SESSION = 6
+/** Takes out some people of a batch that was accepted, and brings one of them back after that. */
+const REMOVALS_SESSION = 7
+const RETURNS_SESSION = 8
+/** A segment that is deleted after half of the rounds and then filled with other people. */
+const DOOMED = { name: 'Omega', channels: ['facebook', 'tiktok', 'klaviyo'] }
+const BEFORE_DELETION = 9
+const AFTER_DELETION = 10
 
 const NO_ANSWER_MS = 400
 const FAULTS = [
@@ -54,45 +72,118 @@ const FAULTS = [
 
 type Random = () => number
 
+const isAccepted = ({ answers }: Batch) => answers.includes(200)
+
 /** The batches of all sessions, a round at a time, with what was not answered before. */
 function createStream(random: Random) {
   const all: Batch[] = []
-  const isOpen = ({ answers, isInvalid }: Batch) => !isInvalid && !answers.includes(200)
+  const isOpen = (batch: Batch) => !batch.isInvalid && !isAccepted(batch)
   const pick = <T>(items: readonly T[]) => items[Math.floor(random() * items.length)]
+  const of = (...sessionIds: readonly number[]) =>
+    all.filter(({ sessionId }) => sessionIds.includes(sessionId))
+
+  /** A batch with the first people of another one, the next of its session. */
+  function follow(other: Batch, sessionId: number, people: number, mode: Batch['mode']): Batch {
+    const { name, channels, emails } = other
+    const sequence = of(sessionId).length + 1
+    const place = { sessionId, sequence, totalBatches: sequence }
+    return newBatch({ ...place, name, channels, mode, emails: emails.slice(0, people) })
+  }
+
+  /** Of people whose last batch was accepted, so that it is known what has to come of them. */
+  function comeAndGo(): Batch[] {
+    const known = new Set(of(REMOVALS_SESSION, RETURNS_SESSION).map(({ emails }) => emails[0]))
+    const isNew = ({ emails }: Batch) => !known.has(emails[0])
+    const added = of(...SESSIONS.map(({ sessionId }) => sessionId)).filter(isAccepted)
+    const leaving = pick(added.filter(isNew))
+    const returned = new Set(of(RETURNS_SESSION).map(({ emails }) => emails[0]))
+    const removed = of(REMOVALS_SESSION).filter(isAccepted)
+    const returning = pick(removed.filter(({ emails }) => !returned.has(emails[0])))
+    return [
+      ...(leaving === undefined ? [] : [follow(leaving, REMOVALS_SESSION, 3, 'remove')]),
+      ...(returning === undefined ? [] : [follow(returning, RETURNS_SESSION, 1, 'add')])
+    ]
+  }
 
   return {
     all,
+    of,
     /** Valid batches without their 200 that are sent until they have it. */
-    open: () => all.filter((batch) => isOpen(batch) && batch.sessionId !== ABANDONED_SESSION),
+    open: () =>
+      all.filter(
+        (batch) => isOpen(batch) && ![ABANDONED_SESSION, BEFORE_DELETION].includes(batch.sessionId)
+      ),
+    /** A batch of the segment that is deleted. */
+    doomed(sessionId: number): Batch {
+      const sequence = of(sessionId).length + 1
+      const batch = newBatch({ ...DOOMED, sessionId, sequence, totalBatches: sequence })
+      all.push(batch)
+      return batch
+    },
     next(round: number): Batch[] {
       const again = this.open()
-      const repeated = pick(all.filter(({ answers }) => answers.includes(200)))
+      // What a deletion cancelled would begin anew.
+      const repeated = pick(
+        all.filter((batch) => isAccepted(batch) && batch.sessionId !== BEFORE_DELETION)
+      )
       const place = { sequence: round, totalBatches: KILLS }
       const fresh = SESSIONS.map(({ name, ...session }) =>
         newBatch({ name: `${name} ${round % SEGMENTS_PER_NAME}`, ...session, ...place })
       )
       const abandoned = newBatch({ name: 'Delta', sessionId: ABANDONED_SESSION, ...place })
       const invalid = newBatch({ ...place, name: 'Alpha', sessionId: 1, isInvalid: true })
-      const added = [...fresh, invalid, { ...abandoned, channels: ['facebook'] }]
+      const added = [...fresh, ...comeAndGo(), invalid, { ...abandoned, channels: ['facebook'] }]
       all.push(...added)
       return [...added, ...again, ...(repeated === undefined ? [] : [repeated])]
     }
   }
 }
 
-/** Sends batches at random moments of the round to a random one of the services. */
-async function sendAll(
-  batches: readonly Batch[],
+/** Deletes one segment at each platform. */
+function createDeletion(stream: ReturnType<typeof createStream>, sandboxes: readonly Sandbox[]) {
+  const left = new Set(sandboxes)
+  const asked = new Set<Sandbox>()
+  return {
+    isOver: () => left.size === 0,
+    /** What there is to do in a round: the segment is filled, deleted, filled with other people. */
+    next(round: number): Call[] {
+      const isFilled = stream.of(BEFORE_DELETION).some(isAccepted)
+      if (round <= KILLS / 2 || !isFilled) return [sending(stream.doomed(BEFORE_DELETION))]
+      if (left.size === 0) return [sending(stream.doomed(AFTER_DELETION))]
+      return [...left].map((sandbox) => (url) => this.deleteAt(url, sandbox))
+    },
+    /** Until there is an answer: after one that was lost, nothing may be there to be deleted. */
+    async deleteAt(url: string, sandbox: Sandbox): Promise<void> {
+      // What its platform has, the service knows.
+      const isThere = segmentsOf(sandbox).some(({ name }) => name === `blotout_${DOOMED.name}`)
+      if (!isThere && !asked.has(sandbox)) return
+      asked.add(sandbox)
+      const status = await deleteSegment(url, sandbox.name, DOOMED.name)
+      if (status === 200 || status === 404) left.delete(sandbox)
+    }
+  }
+}
+
+type Call = (url: string) => Promise<unknown>
+
+const sending =
+  (batch: Batch): Call =>
+  (url) =>
+    send(url, batch)
+
+/** Makes calls at random moments of the round to a random one of the services. */
+async function callAll(
+  calls: readonly Call[],
   services: readonly ServiceProcess[],
   random: Random
 ): Promise<void> {
   await Promise.all(
-    batches.map(async (batch) => {
+    calls.map(async (call) => {
       const service = services[Math.floor(random() * services.length)]
       const delayMs = random() * SENDING_MS
       const url = await service?.listening().catch(() => undefined)
       await pause(delayMs)
-      if (url !== undefined) await send(url, batch)
+      if (url !== undefined) await call(url)
     })
   )
 }
@@ -125,11 +216,13 @@ async function crashAndRecover(t: Test, { env, instances }: Scenario): Promise<v
       env: { AUDIENCE_PLATFORM_TIMEOUT_MS: String(NO_ANSWER_MS), ...env }
     })
   const stream = createStream(random)
+  const deletion = createDeletion(stream, sandboxes)
 
   const services = Array.from({ length: instances }, launch)
   for (let round = 1; round <= KILLS; round += 1) {
     const victim = round % instances
-    const sent = sendAll(stream.next(round), services, random)
+    const calls = [...stream.next(round).map(sending), ...deletion.next(round)]
+    const sent = callAll(calls, services, random)
     await killAtRandom(services[victim]!, random)
     await sent
     services[victim] = launch()
@@ -139,12 +232,20 @@ async function crashAndRecover(t: Test, { env, instances }: Scenario): Promise<v
   const url = await service!.listening()
   // Waits grow with each failure; the short form does not have the time for more of them.
   if (!IS_LONG) for (const sandbox of sandboxes) sandbox.configure({ failing: null })
+  await eventually(async () => {
+    await Promise.all(deletion.next(KILLS).map((call) => call(url)))
+    return deletion.isOver() || undefined
+  })
+  stream.doomed(AFTER_DELETION)
   const open = stream.open()
   t.same(
     await Promise.all(open.map((batch) => send(url, batch))),
     open.map(() => 200)
   )
-  for (const { sessionId } of SESSIONS) {
+  const unfailing = stream.all.filter(
+    ({ sessionId }) => ![ABANDONED_SESSION, BEFORE_DELETION].includes(sessionId)
+  )
+  for (const sessionId of new Set(unfailing.map((batch) => batch.sessionId))) {
     const { state, batches, destinations } = await settled(url, sessionId)
     t.same(
       {
@@ -160,7 +261,27 @@ async function crashAndRecover(t: Test, { env, instances }: Scenario): Promise<v
     const abandoned = await sessionOf(url, ABANDONED_SESSION)
     return abandoned?.state === 'sending' ? undefined : true
   })
-  t.same(lies(stream.all, sandboxes), [], `seed ${seed}`)
+  const doomed = stream.of(BEFORE_DELETION)
+  t.ok(doomed.some(isAccepted), 'there was something to delete')
+  const { destinations: deleted } = await settled(url, BEFORE_DELETION)
+  const codes = new Set(deleted.flatMap(({ lastError }) => lastError?.code ?? []))
+  codes.delete('cancelled')
+  t.same([...codes], [], `what was not cancelled did not fail, seed ${seed}`)
+  t.same(
+    lies(
+      stream.all.filter((batch) => !doomed.includes(batch)),
+      sandboxes
+    ),
+    [],
+    `seed ${seed}`
+  )
+  const arrivedLater = stream.of(AFTER_DELETION).flatMap(({ emails }) => emails)
+  t.same(
+    sandboxes.map((sandbox) => emailsAt(sandbox, DOOMED.name).size),
+    sandboxes.map(() => arrivedLater.length),
+    `nobody of before the deletion, seed ${seed}`
+  )
+  t.ok(stream.of(REMOVALS_SESSION).length > 0, 'people were removed')
 
   const place = { sequence: 1, totalBatches: 1 }
   const invalid = newBatch({ ...place, name: 'Alpha', sessionId: 1, isInvalid: true })

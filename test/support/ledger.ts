@@ -13,6 +13,8 @@ export interface Batch {
   readonly totalBatches: number
   /** Names of platforms. */
   readonly channels: readonly string[]
+  /** `remove`: its people are to be taken out. They were accepted before, or they are nowhere. */
+  readonly mode: 'add' | 'remove'
   readonly emails: readonly string[]
   /** The service has to refuse it. */
   readonly isInvalid: boolean
@@ -33,6 +35,7 @@ export function newBatch({ users = 5, ...batch }: NewBatch): Batch {
   const whose = `${isInvalid ? 'nobody' : 'user'}.${sessionId}.${sequence}`
   return {
     channels: ALL_CHANNELS,
+    mode: 'add',
     emails: Array.from({ length: users }, (_, index) => `${whose}.${index}@ledger.example`),
     isInvalid,
     answers: [],
@@ -56,14 +59,14 @@ export async function sendForAnswer(
   batch: Batch,
   { sync = false }: SendOptions = {}
 ): Promise<Answer | undefined> {
-  const { name, sessionId, sequence, totalBatches, channels, emails, isInvalid } = batch
+  const { name, sessionId, sequence, totalBatches, channels, mode, emails, isInvalid } = batch
   const users = emails.map((email) => ({ email }))
   const data = form({
     name,
     batch: { sessionId, sequence, totalBatches, totalUsers: totalBatches * users.length },
     users: isInvalid ? [...users, { email: 1 }] : users
   })
-  const query = `channels=${channels.join()}&sync=${sync}`
+  const query = `channels=${channels.join()}&mode=${mode}&sync=${sync}`
   const answer = await fetch(`${url}/audience?${query}`, { method: 'POST', body: data }).then(
     async (response) => ({
       status: response.status,
@@ -83,6 +86,19 @@ export async function send(
   options?: SendOptions
 ): Promise<number | undefined> {
   return (await sendForAnswer(url, batch, options))?.status
+}
+
+/** Asks for a segment to be deleted; resolves with the status code, `undefined` where no answer came. */
+export function deleteSegment(
+  url: string,
+  platform: string,
+  name: string
+): Promise<number | undefined> {
+  const query = `provider=${platform}&tag=default&name=${storedName(name)}`
+  return fetch(`${url}/audience/segments?${query}`, { method: 'DELETE' }).then(
+    ({ status }) => status,
+    () => undefined
+  )
 }
 
 export interface Stream {
@@ -167,12 +183,14 @@ export function segmentsOf(sandbox: Pick<Sandbox, 'state'>): readonly HeldSegmen
   return (sandbox.state() as { segments: readonly HeldSegment[] }).segments
 }
 
+const storedName = (name: string) => `blotout_${name.replaceAll(' ', '_')}`
+
 const sha256 = (text: string) => hash('sha256', text)
 
 /** SHA-256 of the e-mail addresses that a platform holds in segments of this name. */
 export function emailsAt(sandbox: Pick<Sandbox, 'state'>, name: string): ReadonlySet<string> {
   const members = segmentsOf(sandbox)
-    .filter((segment) => segment.name === `blotout_${name.replaceAll(' ', '_')}`)
+    .filter((segment) => segment.name === storedName(name))
     .flatMap((segment) => segment.members)
   // Hashed or in clear, alone or in a list: each platform holds them in its own form.
   const values = members
@@ -198,14 +216,18 @@ export function sequencesSent({ requests }: Sandbox, batches: readonly Batch[]):
 /**
  * Where what the platforms hold contradicts the answers that were given: a 200 is at each of the
  * batch's platforms, a 4xx at none, anything else is there whole or not at all; and no segment is
- * there twice. Empty where every answer was true.
+ * there twice. Who is in several batches of a name is there as the last 200 of them says. Empty where
+ * every answer was true.
+ * @param batches in the order in which they were sent first.
  */
 export function lies(batches: readonly Batch[], sandboxes: readonly Sandbox[]): string[] {
+  const removed = removedIn(batches)
   const broken = batches.flatMap((batch) =>
     sandboxes.flatMap((sandbox) => {
       const held = emailsAt(sandbox, batch.name)
       const arrived = batch.emails.filter((email) => held.has(sha256(email))).length
-      if (expectations(batch, sandbox.name).includes(arrived)) return []
+      const staying = batch.emails.filter((email) => !removed(sandbox.name, batch.name, email))
+      if (expectations(batch, staying.length, sandbox.name).includes(arrived)) return []
       const { sessionId, sequence, answers } = batch
       const answered = answers.map((status) => status ?? 'nothing').join()
       return [
@@ -222,10 +244,24 @@ export function lies(batches: readonly Batch[], sandboxes: readonly Sandbox[]): 
   return [...broken, ...twice]
 }
 
-/** How many of a batch's users may be at a platform. */
-function expectations({ answers, channels, emails }: Batch, platform: string): number[] {
+/** Who was taken out last of what was accepted. */
+function removedIn(batches: readonly Batch[]) {
+  const last = new Map<string, Batch['mode']>()
+  const keyOf = (...parts: readonly string[]) => JSON.stringify(parts)
+  for (const { answers, channels, mode, name, emails } of batches) {
+    if (!answers.includes(200)) continue
+    for (const platform of channels) {
+      for (const email of emails) last.set(keyOf(platform, name, email), mode)
+    }
+  }
+  return (platform: string, name: string, email: string) =>
+    last.get(keyOf(platform, name, email)) === 'remove'
+}
+
+/** How many of a batch's users may be at a platform, where so many of them were not taken out. */
+function expectations({ answers, channels }: Batch, staying: number, platform: string): number[] {
   const isAccepted = answers.includes(200)
   const isRefused = answers.some((status = 0) => status >= 400 && status < 500)
   if (!channels.includes(platform) || (isRefused && !isAccepted)) return [0]
-  return isAccepted ? [emails.length] : [0, emails.length]
+  return isAccepted ? [staying] : [0, staying]
 }
