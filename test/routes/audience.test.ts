@@ -360,7 +360,8 @@ test('a large form is the same upload into whatever pieces it is cut', async (t)
   }
   const [first, ...others] = answers
   t.same(first, ['{"success":true}', undefined])
-  t.same(others, Array(4).fill(['{"success":true}', 'true']))
+  for (const other of others) t.same(other, ['{"success":true}', 'true'])
+  t.equal(others.length, 4)
 })
 
 test('booleans of the query may be written in five ways', async (t) => {
