@@ -10,7 +10,7 @@ const MAX_BYTES_OF_UNIT = 3
  */
 export class Utf8Writer {
   readonly #encoder = new TextEncoder()
-  #portions: Uint8Array[] = []
+  #portions: Uint8Array<ArrayBuffer>[] = []
   #portionBytes = 0
   #text = ''
 
@@ -36,6 +36,8 @@ export class Utf8Writer {
     for (const portion of this.#portions) {
       bytes.set(portion, end)
       end += portion.byteLength
+      // Frees it: the collector would let portions of all bodies come together.
+      portion.buffer.transfer(0)
     }
     this.#portions = []
     this.#portionBytes = 0

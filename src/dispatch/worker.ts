@@ -5,6 +5,7 @@ import type { Audience, Encoder, Encoding } from '../../providers/provider.ts'
 import { createMembers, type Members } from '../audience/members.ts'
 import { checkUsers, readUsers, type UsersProblem } from '../audience/parse-users.ts'
 import { createFieldReport, type FieldReport } from '../audience/report.ts'
+import { discard } from '../store/discard.ts'
 import { type KeyRing, keyedHash, open, SealError, sealMeanwhile } from '../store/sealing.ts'
 import { moving } from './moving.ts'
 import type { ReadCallTask } from './read-call.ts'
@@ -39,6 +40,7 @@ export type ReadOutcome =
 /** Runs `acceptUsers`, and hands over what it sealed. */
 export async function read(task: ReadTask) {
   const outcome = await acceptUsers(task)
+  discard(task.users)
   return 'problem' in outcome ? outcome : moving(outcome, [outcome.sealed])
 }
 
@@ -115,11 +117,13 @@ export function encode(task: EncodeTask) {
 /**
  * Brings users that were read before into each target's form, normalising and hashing once. They go
  * through part by part: of a large upload no more than its bytes and its bodies are there as a whole.
+ * The sealed users' buffer is taken away.
  */
 export function encodeUsers(task: EncodeTask): EncodeOutcome {
   const { keys, defaultCountry, phoneHashes, targets } = task
   const users = opened(task)
   if (users instanceof SealError) return { unreadable: users.message }
+  discard(task.sealed)
   const toMembers = createMembers({ defaultCountry, phoneHashes })
   const report = createFieldReport()
   const encoders = targets.map((target) => guarded(target, keys))
@@ -130,6 +134,7 @@ export function encodeUsers(task: EncodeTask): EncodeOutcome {
     for (const encoder of encoders) encoder.add(members)
   })
   if ('problem' in checked) throw new Error('users changed after they were read')
+  discard(users)
   return { report: report.end(), encodings: encoders.map((encoder) => encoder.end()) }
 }
 

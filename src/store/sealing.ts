@@ -9,6 +9,7 @@ import {
 } from 'node:crypto'
 import { promisify } from 'node:util'
 import { constants, zstdCompress, zstdCompressSync, zstdDecompressSync } from 'node:zlib'
+import { discard } from './discard.ts'
 
 /** Keys of 32 bytes each: the first one seals, all of them open. */
 export type KeyRing = readonly [Uint8Array, ...Uint8Array[]]
@@ -77,15 +78,19 @@ export async function sealMeanwhile(
   return encrypt(packed, name, keys)
 }
 
+/** Takes what is packed away. */
 function encrypt(packed: Uint8Array, name: string, [key]: KeyRing): Uint8Array<ArrayBuffer> {
   const nonce = randomBytes(NONCE_BYTES)
   const header = Buffer.concat([Buffer.of(VERSION), keyId(key), nonce])
   const cipher = createCipheriv(CIPHER, key, nonce).setAAD(aadOf(header, name))
-  const sealed = new Uint8Array(HEADER_BYTES + packed.length + TAG_BYTES)
-  sealed.set(header)
-  sealed.set(cipher.update(packed), HEADER_BYTES)
+  const encrypted = cipher.update(packed)
   cipher.final()
-  sealed.set(cipher.getAuthTag(), HEADER_BYTES + packed.length)
+  discard(packed)
+  const sealed = new Uint8Array(HEADER_BYTES + encrypted.length + TAG_BYTES)
+  sealed.set(header)
+  sealed.set(encrypted, HEADER_BYTES)
+  sealed.set(cipher.getAuthTag(), HEADER_BYTES + encrypted.length)
+  discard(encrypted)
   return sealed
 }
 
@@ -112,7 +117,9 @@ export function open(sealed: Uint8Array, name: string, keys: KeyRing): Uint8Arra
       .setAuthTag(bytes.subarray(end))
     const packed = decipher.update(bytes.subarray(HEADER_BYTES, end))
     decipher.final()
-    return decompress(packed)
+    const plain = decompress(packed)
+    discard(packed)
+    return plain
   } catch (cause) {
     throw new SealError('the sealed bytes were changed', { cause })
   }
