@@ -26,7 +26,7 @@ const MAX_HEAP_MIB = 1024
 /** How long a task may take, in milliseconds, with the time that it waits for a thread. */
 const WITHIN_MS = { read: 60_000, encode: 300_000 }
 /** A message of so many bytes is read sooner than it is handed to a thread and back. */
-const SMALL_CALL_BYTES = 256 * 1024
+const SMALL_CALL_BYTES = 64 * 1024
 
 /** Whether a task ended because it needed more memory than it may have. */
 export function isOutOfMemory(error: unknown): boolean {

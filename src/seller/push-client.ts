@@ -33,6 +33,7 @@ const GONE: WebhookAnswer = { status: 410, retryAfterMs: undefined }
 export function createPushClient(options: PushClientOptions): Pick<WebhookClient<unknown>, 'post'> {
   const { store, accounts, keys, poster } = options
   const [signingKey] = signingKeys(keys)
+  const takeTurn = createHostTurns()
 
   async function headersOf(
     { authentication }: Push,
@@ -54,14 +55,38 @@ export function createPushClient(options: PushClientOptions): Pick<WebhookClient
         const { task, push } = kept
         const body = JSON.stringify(pushBody(id, task, push, accounts))
         // As it is requested: with a path, and no default port.
-        const { href: url } = new URL(push.url)
+        const { href: url, host } = new URL(push.url)
         const headers = await headersOf(push, { url, body })
-        const answer = await poster.post({ url, headers, body }, signal)
+        const answer = await takeTurn(host, () => poster.post({ url, headers, body }, signal))
         // One receiver's wait is not the others'.
         return 'status' in answer ? { ...answer, retryAfterMs: undefined } : answer
       } catch (error) {
         return { fault: error instanceof StoreError ? 'store' : 'internal' }
       }
+    }
+  }
+}
+
+/**
+ * Of a host that did not answer in time only one message is under way, until it answers again: however
+ * many are for it, the others' do not wait for their end.
+ */
+function createHostTurns() {
+  const hanging = new Set<string>()
+  const underWay = new Map<string, number>()
+  return async (host: string, post: () => Promise<WebhookAnswer>): Promise<WebhookAnswer> => {
+    const others = underWay.get(host) ?? 0
+    if (hanging.has(host) && others > 0) return { fault: 'host does not answer' }
+    underWay.set(host, others + 1)
+    try {
+      const answer = await post()
+      if ('fault' in answer && answer.fault === 'timeout') hanging.add(host)
+      else hanging.delete(host)
+      return answer
+    } finally {
+      const left = (underWay.get(host) ?? 1) - 1
+      if (left > 0) underWay.set(host, left)
+      else underWay.delete(host)
     }
   }
 }

@@ -3,6 +3,8 @@ import { createServer, type IncomingHttpHeaders } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { once } from 'node:events'
 import { test, type Test } from 'tap'
+import { createPushClient } from '../../src/seller/push-client.ts'
+import type { SyncTask } from '../../src/store/ledger.ts'
 import { assertValidWebhook } from '../adcp/validate.ts'
 import type { ServiceOptions } from '../support/service.ts'
 import { byEmail, type Fields, row, sandboxOf, startSeller } from './support.ts'
@@ -10,6 +12,16 @@ import { byEmail, type Fields, row, sandboxOf, startSeller } from './support.ts'
 const ACCOUNT = { account_id: 'facebook/default' }
 const ALLOWED = { AUDIENCE_WEBHOOK_PRIVATE_ADDRESSES: 'allow' }
 const SECOND_MS = 1_000
+const TASK: SyncTask = {
+  id: 'tsk-1',
+  principal: 'default',
+  account: 'facebook/default',
+  audiences: [],
+  completedAt: 2,
+  createdAt: 1,
+  updatedAt: 2,
+  hasPush: true
+}
 
 interface Received {
   readonly headers: IncomingHttpHeaders
@@ -205,4 +217,44 @@ test('where the service is reached from outside, its keys are found from there',
       }
     ]
   })
+})
+
+test('a host that hangs has one message under way, and others wait for none of it', async (t) => {
+  const posted: string[] = []
+  const hung: (() => void)[] = []
+  const client = createPushClient({
+    store: {
+      pushOf: (taskId) =>
+        Promise.resolve({
+          task: { ...TASK, id: taskId },
+          push: { url: `https://${taskId.startsWith('slow') ? 'slow' : 'quick'}.example/hook` }
+        })
+    },
+    accounts: { find: () => undefined },
+    keys: [new Uint8Array(32)],
+    poster: {
+      post({ url }) {
+        posted.push(new URL(url).host)
+        if (!url.includes('slow')) return Promise.resolve({ status: 204, retryAfterMs: undefined })
+        return new Promise((resolve) => hung.push(() => resolve({ fault: 'timeout' })))
+      },
+      close: () => Promise.resolve()
+    }
+  })
+  const { signal } = new AbortController()
+  const send = (task: string) => client.post(undefined, { id: `msg-${task}`, body: task }, signal)
+  const waitsFor = async (count: number) => {
+    while (hung.length < count) await new Promise((resolve) => setImmediate(resolve))
+  }
+  const first = send('slow-1')
+  await waitsFor(1)
+  hung[0]?.()
+  t.same(await first, { fault: 'timeout' })
+  const second = send('slow-2')
+  await waitsFor(2)
+  t.same(await send('slow-3'), { fault: 'host does not answer' })
+  t.same(await send('quick-1'), { status: 204, retryAfterMs: undefined })
+  hung[1]?.()
+  t.same(await second, { fault: 'timeout' })
+  t.same(posted, ['slow.example', 'slow.example', 'quick.example'])
 })
