@@ -30,7 +30,7 @@ import {
  */
 
 const IS_LONG = Boolean(process.env['AUDIENCE_TEST_LONG'])
-const KILLS = IS_LONG ? 50 : 10
+const KILLS = IS_LONG ? 50 : 6
 const LIMIT_MS = IS_LONG ? 15 * 60_000 : 4 * 60_000
 
 tap.setTimeout(LIMIT_MS)
