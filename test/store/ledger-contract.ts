@@ -781,7 +781,9 @@ export function ledgerContract(name: string, openStores: OpenStores): void {
     const taken = await Promise.all(
       [store, other, store, other].map((one) => one.takeDueAudiences(now, LEASE_MS, 1))
     )
-    t.same(idsOf(taken.flat()).toSorted(), ['a', 'b'].slice(0, taken.flat().length))
+    // Who finds the longest due one taken meanwhile gets nothing: somebody looks again in a moment.
+    const ids = idsOf(taken.flat()).toSorted()
+    t.ok(['b', 'a,b'].includes(String(ids)), 'each once, the longest due among them')
     await store.takeDueAudiences(now, LEASE_MS, 9)
     t.same(await other.takeDueAudiences(now + 1, LEASE_MS, 9), [])
     t.same(
