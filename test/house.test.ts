@@ -100,6 +100,10 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
     'providers/errors.ts'
   ],
   'providers/': ['providers/', 'src/audience/', 'src/adcp/'],
+  'src/api/': ['src/api/', 'src/audience/', 'src/store/store.ts', 'providers/provider.ts'],
+  'src/intake/': ['src/intake/', 'src/audience/schemas.ts'],
+  'src/client/': ['src/client/', 'src/intake/', 'src/audience/schemas.ts', 'src/api/'],
+  'src/console/': ['src/console/', 'src/client/', 'src/intake/', 'src/audience/', 'src/api/'],
   ...Object.fromEntries(
     providers.map(({ name }) => [
       `providers/${name}/`,
