@@ -15,6 +15,7 @@ import {
   settled
 } from '../support/ledger.ts'
 import type { Sandbox } from '../../providers/sandbox.ts'
+import { IS_LONG } from '../support/long.ts'
 import { startPostgres } from '../support/postgres.ts'
 import {
   eventually,
@@ -29,8 +30,7 @@ import {
  * that fail every fifth call. A run is repeated, as far as processes can be, by `AUDIENCE_TEST_SEED=<seed>`.
  */
 
-const IS_LONG = Boolean(process.env['AUDIENCE_TEST_LONG'])
-const KILLS = IS_LONG ? 50 : 6
+const KILLS = IS_LONG ? 50 : 4
 const LIMIT_MS = IS_LONG ? 15 * 60_000 : 4 * 60_000
 
 tap.setTimeout(LIMIT_MS)
@@ -108,6 +108,12 @@ function createStream(random: Random) {
   return {
     all,
     of,
+    /** People leave and return once more, now that something was accepted for certain. */
+    last(): Batch[] {
+      const batches = comeAndGo()
+      all.push(...batches)
+      return batches
+    },
     /** Valid batches without their 200 that are sent until they have it. */
     open: () =>
       all.filter(
@@ -237,11 +243,13 @@ async function crashAndRecover(t: Test, { env, instances }: Scenario): Promise<v
     return deletion.isOver() || undefined
   })
   stream.doomed(AFTER_DELETION)
-  const open = stream.open()
-  t.same(
-    await Promise.all(open.map((batch) => send(url, batch))),
-    open.map(() => 200)
-  )
+  const sendAll = async (batches: readonly Batch[]) =>
+    t.same(
+      await Promise.all(batches.map((batch) => send(url, batch))),
+      batches.map(() => 200)
+    )
+  await sendAll(stream.open())
+  await sendAll(stream.last())
   const unfailing = stream.all.filter(
     ({ sessionId }) => ![ABANDONED_SESSION, BEFORE_DELETION].includes(sessionId)
   )
@@ -291,10 +299,13 @@ async function crashAndRecover(t: Test, { env, instances }: Scenario): Promise<v
     refused.every(({ isInvalid }) => isInvalid),
     'only invalid ones are refused'
   )
-  t.ok(
-    stream.all.some(({ answers }) => answers.includes(undefined)),
-    'answers were lost'
-  )
+  // A few kills may come between the calls.
+  if (IS_LONG) {
+    t.ok(
+      stream.all.some(({ answers }) => answers.includes(undefined)),
+      'answers were lost'
+    )
+  }
 }
 
 test(`killed ${KILLS} times, on SQLite: every answer was true`, { buffered: true }, async (t) => {

@@ -11,6 +11,7 @@ import {
   sessionOf,
   settled
 } from '../support/ledger.ts'
+import { LONG_ONLY } from '../support/long.ts'
 import { startPostgres } from '../support/postgres.ts'
 import {
   behindGate,
@@ -156,7 +157,7 @@ function deliveredIn(t: Test, url: string): (count: number) => Promise<number[]>
 
 test(
   'an instance that does not know a tag leaves its deliveries to one that does',
-  { buffered: true },
+  { buffered: true, ...LONG_ONLY },
   async (t) => {
     const { facebook, tiktok } = await startPlatforms(t)
     const { launch } = await newCluster(t)
@@ -195,31 +196,35 @@ test(
   }
 )
 
-test('nobody can be read from the server, its dump or its files', { buffered: true }, async (t) => {
-  const { facebook, klaviyo } = await startPlatforms(t)
-  const { launch, database } = await newCluster(t)
-  const { gate, behind } = await behindGate(t, klaviyo)
-  await gate.shut()
-  const url = await launch([facebook, behind]).listening()
-  const batch = { sessionId: 1, sequence: 1, totalBatches: 1, totalUsers: 1 }
-  const body = form({ batch, users: [MARKED_USER] })
-  t.equal((await fetch(`${url}/audience`, { method: 'POST', body })).status, 200)
-  await eventually(async () => {
-    const session = await sessionOf(url, 1)
-    const states = session?.destinations.map(({ provider, state }) => `${provider} ${state}`)
-    return states?.join() === 'facebook delivered,klaviyo retrying' ? true : undefined
-  })
+test(
+  'nobody can be read from the server, its dump or its files',
+  { buffered: true, ...LONG_ONLY },
+  async (t) => {
+    const { facebook, klaviyo } = await startPlatforms(t)
+    const { launch, database } = await newCluster(t)
+    const { gate, behind } = await behindGate(t, klaviyo)
+    await gate.shut()
+    const url = await launch([facebook, behind]).listening()
+    const batch = { sessionId: 1, sequence: 1, totalBatches: 1, totalUsers: 1 }
+    const body = form({ batch, users: [MARKED_USER] })
+    t.equal((await fetch(`${url}/audience`, { method: 'POST', body })).status, 200)
+    await eventually(async () => {
+      const session = await sessionOf(url, 1)
+      const states = session?.destinations.map(({ provider, state }) => `${provider} ${state}`)
+      return states?.join() === 'facebook delivered,klaviyo retrying' ? true : undefined
+    })
 
-  t.same(tracesOf(MARKS, Buffer.from(await postgres.dump(database))), [])
-  const traces: string[] = []
-  for await (const { name, bytes } of postgres.files()) {
-    traces.push(...tracesOf(MARKS, bytes).map((mark) => `${mark} in ${name}`))
+    t.same(tracesOf(MARKS, Buffer.from(await postgres.dump(database))), [])
+    const traces: string[] = []
+    for await (const { name, bytes } of postgres.files()) {
+      traces.push(...tracesOf(MARKS, bytes).map((mark) => `${mark} in ${name}`))
+    }
+    t.same(traces, [])
+    await gate.open()
+    t.equal((await settled(url, 1)).state, 'delivered')
+    t.same(tracesOf(MARKS, Buffer.from(await postgres.dump(database))), [])
   }
-  t.same(traces, [])
-  await gate.open()
-  t.equal((await settled(url, 1)).state, 'delivered')
-  t.same(tracesOf(MARKS, Buffer.from(await postgres.dump(database))), [])
-})
+)
 
 interface StoreFault {
   readonly name: string
@@ -255,7 +260,7 @@ const STORE_FAULTS: readonly StoreFault[] = [
 for (const { name, buffered, happen } of STORE_FAULTS) {
   test(
     `when ${name}, every answer is true and the service recovers by itself`,
-    { buffered },
+    { buffered, ...LONG_ONLY },
     async (t) => {
       const { facebook } = await startPlatforms(t)
       const { launch, database } = await newCluster(t)

@@ -3,6 +3,7 @@ import { mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { platform } from 'node:os'
 import tap, { test, type Test } from 'tap'
+import { LONG_ONLY } from '../support/long.ts'
 import { keepSending, lies, send, sessionOf, settled, type Stream } from '../support/ledger.ts'
 import {
   behindGate,
@@ -79,7 +80,7 @@ function diskOf(t: Test, make: (t: Test) => Disk): Disk | undefined {
 for (const [name, make] of Object.entries(DISKS)) {
   test(
     `when ${name} uploads are refused, and taken again once there is room`,
-    { buffered: true },
+    { buffered: true, ...LONG_ONLY },
     async (t) => {
       const disk = diskOf(t, make)
       if (disk === undefined) {
