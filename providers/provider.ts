@@ -104,6 +104,7 @@ export interface CheckProblem {
 export const BaseUrl = Type.Optional(
   Type.String({
     pattern: '^https?://[^/?#\\\\@\\s]+/?$',
+    form: 'origin',
     description: "Origin called in place of the platform's own, without a path"
   })
 )
@@ -143,7 +144,11 @@ export interface Provider<S extends TObject = TObject> {
   /** One word, lower case: used in configuration, status, logs and for the folder. */
   readonly name: string
   readonly title: string
-  /** Configuration of one tag. Secrets carry `secret: true`; defaults are written in the schema. */
+  /**
+   * Configuration of one tag. Secrets carry `secret: true`; defaults are written in the schema. Each
+   * has a `description`, and one with a pattern tells it in words as `form`: docs/configuration.md is
+   * made of them by `npm run docs`.
+   */
   readonly variables: S
   /** Origin used unless the tag sets `baseUrl`. May depend on the tag's settings. */
   origin(variables: Static<S>): string

@@ -103,83 +103,133 @@ type Environment = Readonly<Record<string, string | undefined>>
 const integer = (text: string, minimum: number, description: string) =>
   Type.Integer({ default: Number(text), minimum, maximum: 2 ** 31 - 1, description })
 
-/** Settings read from the environment; empty variables count as absent. */
+/**
+ * Settings read from the environment; empty variables count as absent. `npm run docs` brings the
+ * descriptions, and as `form` what a text has to be like, into docs/configuration.md.
+ */
 export const Settings = Type.Object({
-  HOST: Type.String({ default: '127.0.0.1', description: 'Address to listen on' }),
-  PORT: Type.Integer({ default: 8080, minimum: 0, maximum: 65535, description: 'Port; 0: any' }),
+  HOST: Type.String({
+    default: '127.0.0.1',
+    form: 'address',
+    description: 'Address to listen on. The container image sets `0.0.0.0`'
+  }),
+  PORT: Type.Integer({
+    default: 8080,
+    minimum: 0,
+    maximum: 65535,
+    description: 'Port to listen on; 0 takes a free one'
+  }),
   LOG_LEVEL: Type.Enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'], {
     default: 'info',
-    description: 'Least severe level that is logged'
+    description: 'Least severe level that is logged. Spans are logged at `info`'
   }),
   AUDIENCE_CONFIG: Type.String({
     default: './audience.config.json',
-    description: 'Configuration file; only a file that is named here must exist'
+    form: 'path',
+    description: 'Configuration file. One that is named here must exist; the default one need not'
   }),
   AUDIENCE_API_KEYS: Type.String({
     default: '',
-    description: 'Comma-separated name:key; a bare key is named default'
+    form: 'list of `name:key`',
+    secret: true,
+    description:
+      'API keys, comma-separated; a bare key is named `default`. Required unless `HOST` is loopback'
   }),
   AUDIENCE_AUTH: Type.Enum(['on', 'off'], {
     default: 'on',
-    description: 'off: no API keys even where HOST is not loopback'
+    description: '`off` leaves API keys out even where `HOST` is not loopback'
   }),
   AUDIENCE_ALLOWED_HOSTS: Type.String({
     default: '',
-    description: 'Comma-separated host names answered without authentication'
+    form: 'list of host names',
+    description:
+      'Host names, comma-separated, that a service without authentication answers besides loopback names and IP addresses'
   }),
-  AUDIENCE_MAX_BODY_BYTES: integer('67108864', 1024, 'Largest request body, in bytes'),
+  AUDIENCE_MAX_BODY_BYTES: integer(
+    '67108864',
+    1024,
+    'Largest request body in bytes (64 MiB), everything in it included. Four bodies of this size are held at once; further uploads wait'
+  ),
   AUDIENCE_MAX_USERS: integer('100000', 1, 'Most users in one request'),
-  AUDIENCE_SYNC_TIMEOUT_MS: integer('50000', 1, 'Longest wait of a sync=true call, milliseconds'),
+  AUDIENCE_SYNC_TIMEOUT_MS: integer(
+    '50000',
+    1,
+    'Longest wait of a `sync=true` call, in milliseconds. Less than the 60 s after which most load balancers give up'
+  ),
   AUDIENCE_SEGMENT_PREFIX: Type.String({
     default: 'blotout_',
-    description: 'Put before segment names unless disablePrefix=true'
+    description: 'Put before segment names unless a call says `disablePrefix=true`'
   }),
   AUDIENCE_DEFAULT_COUNTRY: Type.Optional(
-    Type.String({ description: 'ISO 3166-1 alpha-2 country of users who have none' })
+    Type.String({
+      form: 'ISO 3166-1 alpha-2 code',
+      description: 'Country of users who have none; a call may set another one'
+    })
   ),
-  AUDIENCE_DEDUP_HOURS: integer('24', 0, 'How long a repeated upload is recognised, in hours'),
-  AUDIENCE_RETRY_HOURS: integer('24', 0, 'How long a failing delivery is tried again, in hours'),
-  AUDIENCE_PLATFORM_TIMEOUT_MS: integer('60000', 1, "Longest wait for a platform's answer"),
+  AUDIENCE_DEDUP_HOURS: integer(
+    '24',
+    0,
+    'How many hours after its last delivery an upload is recognised when it is sent again'
+  ),
+  AUDIENCE_RETRY_HOURS: integer('24', 0, 'How many hours a failing delivery is tried again'),
+  AUDIENCE_PLATFORM_TIMEOUT_MS: integer(
+    '60000',
+    1,
+    "Longest wait for the headers of a platform's answer, and again for its body, in milliseconds"
+  ),
   DATABASE_URL: Type.String({
     default: 'sqlite:./data/audience.db',
     pattern: '^(sqlite:.|postgres(ql)?://.)',
-    description: 'sqlite:<path> for one process, postgres://… for several instances'
+    form: '`sqlite:<path>` or `postgres://…`',
+    secret: true,
+    description:
+      'Where everything that was accepted is kept: an SQLite file for one process, PostgreSQL for several instances'
   }),
   AUDIENCE_ENCRYPTION_KEY: Type.String({
     default: '',
-    description: 'Comma-separated keys, 32 bytes in base64 each: the first seals, all open'
+    form: 'list of keys, 32 bytes in base64 each',
+    secret: true,
+    description:
+      "Comma-separated: the first key seals customers' data, all of them open it. Required with PostgreSQL; with SQLite the service makes a key and keeps it beside the file"
   }),
   AUDIENCE_RETENTION_DAYS: integer(
     '7',
     0,
-    'How long users of failed deliveries and the status of sessions are kept, in days'
+    "How many days customers' data of failed deliveries is kept, so that they can be sent again, and the status of uploads that have settled. The status is kept for 24 hours and for `AUDIENCE_DEDUP_HOURS` at least"
   ),
-  AUDIENCE_MAX_BACKLOG: integer('100000', 1, 'Unsettled deliveries at which uploads are refused'),
+  AUDIENCE_MAX_BACKLOG: integer(
+    '100000',
+    1,
+    'With as many deliveries under way new uploads are refused with 503'
+  ),
   AUDIENCE_DRAIN_MS: Type.Integer({
     default: 5000,
     minimum: 0,
     maximum: 10_000,
-    description: 'After SIGTERM uploads are still taken for so long, in milliseconds'
+    description:
+      'After `SIGTERM` `/readyz` says no, and for so many milliseconds uploads are still taken'
   }),
   AUDIENCE_WEBHOOK_PRIVATE_ADDRESSES: Type.Enum(['refuse', 'allow'], {
     default: 'refuse',
-    description: 'allow: webhooks may go to private and loopback addresses, and without TLS'
+    description: '`allow`: webhooks may go to private and loopback addresses, and without TLS'
   }),
   AUDIENCE_PUBLIC_URL: Type.Optional(
     Type.String({
       pattern: '^https?://[^/?#\\\\@\\s]+(/[^?#\\\\\\s]*)?$',
-      description: 'Address at which others reach the service; tells agents where its keys are'
+      form: 'address',
+      description:
+        'Where others reach the service, e.g. `https://audience.example`. Tells agents where the keys are that push notifications are signed with'
     })
   ),
   AUDIENCE_ADCP_DISCOVERY_PER_MINUTE: integer(
     '60',
     1,
-    'Most calls that only list audiences, per account and API key'
+    'Most calls of `sync_audiences` that only list, per account and API key'
   ),
   AUDIENCE_ADCP_STATUS_MINUTES: integer(
     '15',
     1,
-    'How often platforms are asked how an audience stands that they are matching, in minutes'
+    'How often a platform is asked how an audience of an agent stands that it is matching, in minutes; less and less often, up to once an hour'
   )
 })
 type Settings = Static<typeof Settings>

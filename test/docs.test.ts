@@ -2,8 +2,10 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { parseEnv } from 'node:util'
 import { test } from 'tap'
+import { Type, type TSchema } from 'typebox'
 import packageJson from '../package.json' with { type: 'json' }
 import { providers } from '../providers/registry.ts'
+import { withTables } from '../src/cli/reference.ts'
 import { environmentName, loadConfig, Settings } from '../src/config.ts'
 import { catalogue } from '../src/errors.ts'
 
@@ -64,36 +66,62 @@ test('docs/errors.md and the pages of the platforms list the classes of platform
   }
 })
 
-/** A default as the documentation writes it. */
-function defaultOf(schema: object, isRequired: boolean): string {
-  if (!('default' in schema)) return isRequired ? 'required' : 'none'
-  const text = [schema.default].flat().join(',')
-  return text === '' ? 'none' : text
-}
-
-test('docs/configuration.md lists every setting with its default', async (t) => {
-  const documented = rowsStarting('docs/configuration.md', /^[A-Z_]+$/)
-  t.same(
-    documented.map(([name, , byDefault]) => [name, byDefault]),
-    Object.entries(Settings.properties).map(([name, schema]) => [name, defaultOf(schema, false)])
-  )
+test('docs/configuration.md has the settings and variables as the schemas have them', async (t) => {
+  const document = read('docs/configuration.md')
+  t.equal(document, withTables(document, providers), 'otherwise: npm run docs')
 })
 
-for (const { name, variables } of providers) {
-  test(`docs/configuration.md lists every variable of ${name} with its default`, async (t) => {
-    const documented = rowsOf('docs/configuration.md').filter(([, environment = '']) =>
-      environment.startsWith(`${name.toUpperCase()}_`)
-    )
-    t.same(
-      documented.map(([variable, environment, , byDefault]) => [variable, environment, byDefault]),
-      Object.entries(variables.properties).map(([variable, schema]) => [
-        variable,
-        environmentName(name, variable),
-        defaultOf(schema, variables.required?.includes(variable) ?? false)
-      ])
-    )
+test('a table without a place, and a variable that says nothing of itself, are told', async (t) => {
+  const document = read('docs/configuration.md')
+  t.throws(() => withTables(document.replace('<!-- end settings -->', ''), providers), {
+    message: 'The document has no place for the table settings.'
   })
-}
+  const withVariable = (schema: TSchema) =>
+    providers.slice(0, 1).map((provider) => ({
+      ...provider,
+      name: 'acme',
+      variables: Type.Object({ shopId: schema })
+    }))
+  t.throws(() => withTables(document, withVariable(Type.String())), {
+    message: 'ACME_SHOP_ID has no description.'
+  })
+  const digits = Type.String({ pattern: '^[0-9]+$', description: 'Number of the shop' })
+  t.throws(() => withTables(document, withVariable(digits)), {
+    message: 'ACME_SHOP_ID has a pattern and no "form" that tells it in words.'
+  })
+})
+
+test('a variable is told with its value, default and whether it is secret', async (t) => {
+  const [facebook] = providers
+  const variables = Type.Object({
+    token: Type.String({ secret: true, description: 'A token' }),
+    shopId: Type.Optional(
+      Type.String({ pattern: '^[0-9]+$', form: 'digits', description: 'Number of the shop' })
+    ),
+    rows: Type.Integer({ minimum: 1, maximum: 50, default: 20, description: 'Rows a page.' }),
+    fields: Type.Array(Type.Enum(['a', 'b']), { default: ['a', 'b'], description: 'a | b' })
+  })
+  const document = withTables(read('docs/configuration.md'), [
+    { ...facebook!, name: 'acme', title: 'Acme', variables }
+  ])
+  t.match(
+    document,
+    [
+      '### acme',
+      '',
+      'Credentials, limits and costs are told in [Acme](platforms/acme.md).',
+      '',
+      '| Variable | Environment | Value | Default | What it does |',
+      '| --- | --- | --- | --- | --- |',
+      '| `token` | `ACME_TOKEN` | text, secret | required | A token. |',
+      '| `shopId` | `ACME_SHOP_ID` | digits | none | Number of the shop. |',
+      '| `rows` | `ACME_ROWS` | 1 to 50 | `20` | Rows a page. |',
+      '| `fields` | `ACME_FIELDS` | list of `a`, `b` | `a,b` | a \\| b. |',
+      '',
+      '<!-- end variables -->'
+    ].join('\n')
+  )
+})
 
 const environmentNames: ReadonlySet<string> = new Set([
   ...Object.keys(Settings.properties),

@@ -3,37 +3,46 @@ import { Type, type Static } from 'typebox'
 import { BaseUrl, type ProviderContext } from '../provider.ts'
 
 const domain = (description: string) =>
-  Type.Optional(Type.String({ pattern: '^[A-Za-z0-9.-]{1,253}$', description }))
+  Type.Optional(Type.String({ pattern: '^[A-Za-z0-9.-]{1,253}$', form: 'domain', description }))
 
 /** One tag's configuration: one account at one seller. */
 export const AdcpVariables = Type.Object(
   {
     agentUrl: Type.String({
       pattern: '^https?://[^/?#\\\\@\\s]+(/[^#\\\\\\s]*)?$',
-      description: "Whole address of the seller's MCP endpoint, e.g. https://ads.example.com/mcp"
+      form: 'address',
+      description: "Whole address of the seller's MCP endpoint, e.g. `https://ads.example.com/mcp`"
     }),
     token: Type.String({
       pattern: '^[!-~]+$',
+      form: 'text',
       secret: true,
-      description: 'What the seller gave out for "Authorization: Bearer"'
+      description: 'What the seller gave out for `Authorization: Bearer`'
     }),
     accountId: Type.Optional(
       Type.String({
         pattern: '^[^\\p{Cc}\\p{Cs}]{1,255}$',
-        description: 'account_id of one of list_accounts'
+        form: 'text',
+        description:
+          "`account_id` of one of the seller's accounts; not needed where the seller shows only one to the token"
       })
     ),
-    brandDomain: domain('In place of accountId, together with operator: domain of the advertiser'),
-    operator: domain("Domain of who operates on the brand's behalf"),
+    brandDomain: domain(
+      'In place of `accountId`, together with `operator`: domain of the advertiser'
+    ),
+    operator: domain(
+      "Domain of who operates on the brand's behalf: an agency's, or the brand's own"
+    ),
     brandId: Type.Optional(
       Type.String({
         pattern: '^[a-z0-9_]{1,255}$',
-        description: 'Brand of a house of brands, beside brandDomain'
+        form: '`a-z`, `0-9` and `_`',
+        description: 'Brand of a house of brands, beside `brandDomain`'
       })
     ),
     consentBasis: Type.Optional(
       Type.Enum(['consent', 'legitimate_interest', 'contract', 'legal_obligation'], {
-        description: 'Legal basis on which all members are sent, as far as the seller is told one'
+        description: 'Legal basis that the seller is told for all members'
       })
     ),
     membersPerCall: Type.Integer({

@@ -11,23 +11,26 @@ export const variables = Type.Object(
   {
     accessToken: Type.String({
       pattern: '^[!-~]+$',
+      form: 'text',
       secret: true,
       description:
-        'Token of a system user that is assigned to the ad account, with the permission ads_management'
+        'Token of a system user that is assigned to the ad account, with the permission `ads_management`'
     }),
     adAccountId: Type.String({
       pattern: '^(act_)?[0-9]+$',
-      description: 'Id of the ad account, with or without act_'
+      form: 'digits',
+      description: 'Id of the ad account, with or without `act_`'
     }),
     appSecret: optional(
       Type.String({
         minLength: 1,
         secret: true,
-        description: 'Secret of the app; if given, every call carries an appsecret_proof'
+        description: 'Secret of the app; if given, every call carries an `appsecret_proof`'
       })
     ),
     apiVersion: Type.String({
       pattern: '^v[0-9]+\\.[0-9]+$',
+      form: '`v` and a number',
       default: 'v26.0',
       description: 'Version of the Graph API'
     }),
@@ -40,11 +43,14 @@ export const variables = Type.Object(
     }),
     customerFileSource: Type.Enum(
       ['USER_PROVIDED_ONLY', 'PARTNER_PROVIDED_ONLY', 'BOTH_USER_AND_PARTNER_PROVIDED'],
-      { default: 'USER_PROVIDED_ONLY', description: 'Where the customers gave their data' }
+      {
+        default: 'USER_PROVIDED_ONLY',
+        description: 'Where the customers gave their data; written on new audiences'
+      }
     ),
     primarySubtype: Type.Enum(['CUSTOM', 'PRIMARY'], {
       default: 'CUSTOM',
-      description: 'Subtype of audiences of type primary; Meta documents lists for CUSTOM only'
+      description: 'Subtype of audiences of type `primary`; Meta documents lists for `CUSTOM` only'
     }),
     ukPostalCode: Type.Enum(['sector', 'full'], {
       default: 'sector',
@@ -59,26 +65,31 @@ export const variables = Type.Object(
           }),
           currency: Type.String({
             pattern: '^[A-Z]{3}$',
+            form: 'three capital letters',
             description: 'The currency of all values; purchases in another one are left out'
           })
         },
-        { additionalProperties: false, description: 'Makes audiences value-based' }
+        {
+          additionalProperties: false,
+          description: 'Makes new audiences value-based, e.g. `{"field":"profit","currency":"EUR"}`'
+        }
       )
     ),
     dataProcessingOptions: optional(
       Type.Array(Type.Enum(['LDU']), {
         minItems: 1,
         maxItems: 1,
-        description: '["LDU"] marks every user for Limited Data Use'
+        description: '`LDU` marks every user for Limited Data Use'
       })
     ),
     dataProcessingOptionsCountry: Type.Enum([0, 1], {
       default: 0,
-      description: 'With LDU: 1 for the United States, 0 lets Meta find out'
+      description: 'With `LDU`: 1 for the United States, 0 lets Meta find out'
     }),
     dataProcessingOptionsState: Type.Enum([0, 1000], {
       default: 0,
-      description: 'With LDU: 1000 for California, 0 lets Meta find out'
+      description:
+        'With `LDU`: 1000 for California, 0 lets Meta find out. Country and state are both set or both 0'
     })
   },
   { additionalProperties: false }
