@@ -1,5 +1,5 @@
 import type { AudienceType, Batch, User } from '../audience/schemas.ts'
-import type { DryRun, Providers, Segments, Sessions, SessionStatus } from './answers.ts'
+import type { DryRun, Providers, Segments, Sessions, SessionStatus } from '../api/answers.ts'
 import { mayPass, ServiceError, UnreachableError } from './errors.ts'
 import { pause } from './pause.ts'
 
