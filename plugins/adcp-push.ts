@@ -34,7 +34,8 @@ export default fp<PushPluginOptions>(
       client: createPushClient({ store, accounts, keys, poster }),
       mostAtOnce: MOST_AT_ONCE,
       clock,
-      log
+      log,
+      meter: app.meter
     })
     app.addHook('onClose', async () => {
       await pushes.close(CLOSE_WITHIN_MS)

@@ -58,7 +58,8 @@ export default fp<DispatcherPluginOptions>(
       tracer: app.tracer,
       log: app.log,
       retryForMs: config.retryHours * HOUR_MS,
-      callWithinMs: config.platformTimeoutMs
+      callWithinMs: config.platformTimeoutMs,
+      meter: app.meter
     })
     app.decorate('store', store)
     app.decorate('sealingKeys', storage.keys)
@@ -81,5 +82,9 @@ export default fp<DispatcherPluginOptions>(
       await store.close()
     })
   },
-  { name: 'dispatcher', fastify: '5.x', dependencies: ['closing', 'platforms', 'telemetry'] }
+  {
+    name: 'dispatcher',
+    fastify: '5.x',
+    dependencies: ['closing', 'metrics', 'platforms', 'telemetry']
+  }
 )

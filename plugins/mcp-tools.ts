@@ -64,13 +64,16 @@ export function createTools({ seller, request, read }: ToolsOptions): CallTool {
     request.describe({ 'gen_ai.tool.name': name, 'adcp.version': echo.adcp_version })
     try {
       if ('refusal' in read) return refused(read.refusal)
-      return completed(echo, await run(name, args))
+      const fields = await run(name, args)
+      app.meter.calledTool(name, 'completed')
+      return completed(echo, fields)
     } catch (error) {
       return refused(errorOf(error))
     }
 
     function refused(error: AdcpErrorBody): Answer {
       request.describe({ 'error.type': error.code })
+      app.meter.calledTool(name, error.code)
       return failed(echo, error)
     }
   }

@@ -31,14 +31,14 @@ declare module 'fastify' {
   }
 }
 
-const QUIET_ROUTES: ReadonlySet<string> = new Set(['/livez', '/readyz'])
+const QUIET_ROUTES: ReadonlySet<string> = new Set(['/livez', '/readyz', '/metrics'])
 
 /** Writes each finished span as one log line. */
 function spanLogger(log: FastifyBaseLogger): SpanProcessor {
   return {
     onStart() {},
     onEnd(span) {
-      // Load balancers ask every few seconds: these lines would bury the others.
+      // They are asked every few seconds: these lines would bury the others.
       const level = QUIET_ROUTES.has(String(span.attributes['http.route'])) ? 'debug' : 'info'
       log[level](toLine(span), span.name)
     },

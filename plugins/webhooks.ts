@@ -42,7 +42,8 @@ export default fp<WebhooksPluginOptions>(
       store: app.store,
       client,
       clock,
-      log: app.log
+      log: app.log,
+      meter: app.meter
     })
     app.decorate('nudgeWebhooks', () => webhooks.nudge())
     app.addHook('onClose', async () => {
@@ -50,5 +51,5 @@ export default fp<WebhooksPluginOptions>(
       await client.close()
     })
   },
-  { name: 'webhooks', fastify: '5.x', decorators: { fastify: ['store'] } }
+  { name: 'webhooks', fastify: '5.x', decorators: { fastify: ['store', 'meter'] } }
 )

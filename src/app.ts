@@ -8,6 +8,7 @@ import closing from '../plugins/closing.ts'
 import dispatcher from '../plugins/dispatcher.ts'
 import errors, { answerClientError, answerUnreadableAddress } from '../plugins/errors.ts'
 import mcp from '../plugins/mcp.ts'
+import metrics from '../plugins/metrics.ts'
 import overload from '../plugins/overload.ts'
 import platforms from '../plugins/platforms.ts'
 import seller from '../plugins/seller.ts'
@@ -80,6 +81,7 @@ export async function buildApp(config: Config, options: AppOptions = {}): Promis
     void reply.header('x-request-id', request.id)
   })
   await app.register(telemetry)
+  await app.register(metrics, { config, clock })
   await app.register(closing, { closeWithinMs })
   await app.register(errors)
   await app.register(helmet)

@@ -5,6 +5,7 @@ import type { Permits } from '../store/permits.ts'
 import { accountKey } from '../store/store.ts'
 import { type Account, createAccount } from './account.ts'
 import type { Clock } from './clock.ts'
+import type { CallOutcome, Meter } from './meter.ts'
 import { inSpan, traceHeaders } from './tracing.ts'
 
 /** A configured tag with the connections to its platform. */
@@ -72,6 +73,7 @@ export interface ContextOptions {
   /** Calls become children of its span. */
   readonly parent: Context
   readonly notes: SegmentNotes
+  readonly meter: Meter
   /** See `ProviderContext`. */
   readonly runId: string
   /** No further call of this account starts within this time, in milliseconds. */
@@ -83,10 +85,26 @@ export interface ContextOptions {
 /** What a provider's functions work with: calls within the account's limits, traced. */
 export function providerContext(
   destination: Destination,
-  { tracer, clock, signal, stop, parent, notes, runId, pause, priority = 0 }: ContextOptions
+  { tracer, clock, signal, stop, parent, notes, meter, runId, pause, priority = 0 }: ContextOptions
 ): ProviderContext {
   const { provider, tag, account, client, variables } = destination
   const waiting = AbortSignal.any([signal, stop])
+  const tagged = { provider: provider.name, tag }
+
+  async function sendMetered(call: PlatformCall): Promise<PlatformAnswer> {
+    const began = performance.now()
+    let outcome: CallOutcome = 'no_answer'
+    try {
+      const answer = await client.send(call, signal)
+      outcome = outcomeOf(answer)
+      return answer
+    } catch (error) {
+      if (signal.aborted) outcome = 'aborted'
+      throw error
+    } finally {
+      meter.called(provider.name, call.operation, outcome, performance.now() - began)
+    }
+  }
 
   async function send(call: PlatformCall): Promise<PlatformAnswer> {
     const attributes = {
@@ -95,19 +113,22 @@ export function providerContext(
       'audience.operation': call.operation,
       'http.request.method': call.method
     }
+    const asked = performance.now()
     return account.call(
-      () =>
-        inSpan(
+      () => {
+        meter.waited(tagged, performance.now() - asked)
+        return inSpan(
           tracer,
           `${call.method} ${call.operation}`,
           { parent, kind: SpanKind.CLIENT, attributes },
           async (span, context) => {
             const headers = { ...call.headers, ...traceHeaders(context) }
-            const answer = await client.send({ ...call, headers }, signal)
+            const answer = await sendMetered({ ...call, headers })
             span.setAttribute('http.response.status_code', answer.status)
             return answer
           }
-        ),
+        )
+      },
       { operation: call.operation, signal: waiting, priority }
     )
   }
@@ -122,4 +143,10 @@ export function providerContext(
     sleep: (forMs) => clock.sleep(forMs, waiting),
     now: () => clock.now()
   }
+}
+
+function outcomeOf({ status }: PlatformAnswer): CallOutcome {
+  if (status >= 500) return '5xx'
+  if (status >= 400) return '4xx'
+  return status >= 300 ? '3xx' : '2xx'
 }

@@ -8,6 +8,8 @@ import {
   accountKey,
   CANCELLED,
   type Delivery,
+  type DeliveryChange,
+  isSettled,
   type LastError,
   StoreError,
   turnOf,
@@ -21,10 +23,11 @@ import {
   providerContext,
   targetOf
 } from './destination.ts'
-import { createEncodings } from './encodings.ts'
+import { createEncodings, type EncodingsLoad } from './encodings.ts'
 import { type CheckOutcome, createGate } from './gate.ts'
 import { type Job, toAudience, type WithDestination } from './job.ts'
 import { createLocalQueue } from './local-queue.ts'
+import { type Meter, NO_METER } from './meter.ts'
 import { isRefusal } from './retry.ts'
 import { createRunner, StoppedError } from './runner.ts'
 import { faultOf, traceOf } from './tracing.ts'
@@ -42,6 +45,7 @@ export interface DispatcherOptions {
   readonly retryForMs: number
   /** Longest time that one platform call takes, in milliseconds. */
   readonly callWithinMs: number
+  readonly meter?: Meter
 }
 
 export interface Dispatcher {
@@ -66,6 +70,8 @@ export interface Dispatcher {
    * @throws ProviderError
    */
   segmentStatus(destination: Destination, segmentId: string): Promise<SegmentStatus>
+  /** The request bodies of deliveries, as they are now. */
+  bodies(): EncodingsLoad
   /**
    * Takes no further turns, lets what is under way come to its next stopping point within the time,
    * then aborts it; returns how many had to be aborted.
@@ -85,7 +91,7 @@ const MOVE_AFTER_MS = 15 * 60_000
 const NO_NOTES = { get: () => undefined, set: () => Promise.resolve() }
 
 export function createDispatcher(options: DispatcherOptions): Dispatcher {
-  const { storage, workers, clock, tracer, log } = options
+  const { storage, workers, clock, tracer, log, meter = NO_METER } = options
   const { store, permits } = storage
   const destinations = createDestinations(options.platforms, {
     clock,
@@ -134,8 +140,18 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     log,
     retryForMs: options.retryForMs,
     stop: stopping.signal,
-    onChange: (delivery) => waits.changed(delivery)
+    change,
+    meter
   })
+
+  async function change(delivery: Delivery, changed: DeliveryChange): Promise<Delivery> {
+    const { id, revision } = delivery
+    const after = await store.changeDelivery(id, changed, clock.now(), revision)
+    waits.changed(after)
+    // What another instance has settled meanwhile it has told itself.
+    if (!isSettled(after) || after.settledAt === changed.settledAt) meter.changed(delivery, after)
+    return after
+  }
 
   /** The tag's own; its account may have become another one since the delivery was accepted. */
   function tagOf(delivery: Delivery): Destination | undefined {
@@ -194,7 +210,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     const nextAttemptAt = isOver ? undefined : Math.round(now + waitMs)
     const ended = isOver && ({ state: 'failed', settledAt: now } as const)
     const waiting = { unknownSince, lastError, nextAttemptAt, ...ended }
-    waits.changed(await store.changeDelivery(delivery.id, waiting, now, delivery.revision))
+    await change(delivery, waiting)
     return nextAttemptAt === undefined ? 'done' : { againAt: nextAttemptAt }
   }
 
@@ -205,10 +221,8 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
   }
 
   async function fail(delivery: Delivery, lastError: LastError): Promise<'done'> {
-    const now = clock.now()
-    const ended = { state: 'failed', nextAttemptAt: undefined, settledAt: now } as const
-    const { id, revision } = delivery
-    waits.changed(await store.changeDelivery(id, { ...ended, lastError }, now, revision))
+    const ended = { state: 'failed', nextAttemptAt: undefined, settledAt: clock.now() } as const
+    await change(delivery, { ...ended, lastError })
     return 'done'
   }
 
@@ -253,6 +267,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
       stop: inTime,
       parent: ROOT_CONTEXT,
       notes: NO_NOTES,
+      meter,
       runId: '',
       pause: (forMs) => destination.account.pause(forMs),
       priority
@@ -291,6 +306,8 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
         withinMs: STATUS_WITHIN_MS,
         priority: STATUS_PRIORITY
       }),
+
+    bodies: () => encodings.load(),
 
     async close(limitMs) {
       stopping.abort(new StoppedError())

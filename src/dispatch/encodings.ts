@@ -29,6 +29,15 @@ export interface Encodings {
   of(job: Job, options: PrepareOptions): Promise<HeldBodies>
   /** The delivery does not need them any more. */
   drop(deliveryId: string): void
+  /** How much there is now. */
+  load(): EncodingsLoad
+}
+
+export interface EncodingsLoad {
+  /** Deliveries whose bodies are to be made as soon as there is a thread for it. */
+  readonly waiting: number
+  /** What all bodies take, those of deliveries under way and those kept for later. */
+  readonly bytes: number
 }
 
 export interface PrepareOptions {
@@ -203,7 +212,11 @@ export function createEncodings(options: EncodingsOptions): Encodings {
       }
       return { encoded: outcome, [Symbol.dispose]: release }
     },
-    drop
+    drop,
+    load: () => ({
+      waiting: preparing.size + preparingAlone.size,
+      bytes: keptBytes + room.takenBytes
+    })
   }
 }
 

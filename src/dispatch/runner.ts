@@ -26,6 +26,7 @@ import {
   noUsableUser,
   waitingFor
 } from './job.ts'
+import type { Meter } from './meter.ts'
 import {
   CrashedError,
   judge,
@@ -50,8 +51,9 @@ export interface RunnerOptions {
   readonly retryForMs: number
   /** Deliveries should stop at the next step. */
   readonly stop: AbortSignal
-  /** Everything that changes is told here. */
-  readonly onChange: (delivery: Delivery) => void
+  /** Changes a delivery that is still as it is given, and tells everybody. */
+  readonly change: (delivery: Delivery, change: DeliveryChange) => Promise<Delivery>
+  readonly meter: Meter
 }
 
 export interface Runner {
@@ -90,13 +92,11 @@ export class StoppedError extends Error {
 
 /** One attempt after the other; when the next one comes is the queue's matter. */
 export function createRunner(options: RunnerOptions): Runner {
-  const { store, gate, encodings, clock, tracer, log, retryForMs, stop, onChange } = options
+  const { store, gate, encodings, clock, tracer, log, retryForMs, stop, meter } = options
   const startedAt = clock.now()
 
   async function change(job: Job, changed: DeliveryChange): Promise<void> {
-    const { id, revision } = job.delivery
-    job.delivery = await store.changeDelivery(id, changed, clock.now(), revision)
-    onChange(job.delivery)
+    job.delivery = await options.change(job.delivery, changed)
   }
 
   async function settle(
@@ -133,6 +133,7 @@ export function createRunner(options: RunnerOptions): Runner {
       signal,
       stop,
       notes,
+      meter,
       runId: `${delivery.id} ${delivery.queuedAt}`,
       pause: (forMs) => void gate.pause(destination, forMs).catch(() => undefined),
       ...(priority !== undefined && { priority })
@@ -231,6 +232,7 @@ export function createRunner(options: RunnerOptions): Runner {
     if (now >= giveUpAt) return settle(job, 'failed', lastError)
     const nextAttemptAt = Math.min(now + waitMs, giveUpAt)
     await change(job, { state, nextAttemptAt, giveUpAt, lastError })
+    meter.retried(job.delivery, lastError.code)
     return { againAt: nextAttemptAt }
   }
 
@@ -282,6 +284,7 @@ export function createRunner(options: RunnerOptions): Runner {
       case 'resolve_anew':
         await segment.lost()
         await change(job, { ...NOTHING_SENT, resolvedAnew: true, state: 'retrying', lastError })
+        meter.retried(job.delivery, lastError.code)
         return { againAt: clock.now() }
     }
   }

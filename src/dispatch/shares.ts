@@ -6,6 +6,8 @@ export interface Shares {
   read<T>(run: () => Promise<T>, signal: AbortSignal): Promise<T>
   /** Runs it at once: the threads' own queue is fair to what is in it. */
   prepare<T>(run: () => Promise<T>): Promise<T>
+  /** Reads that wait for a thread. */
+  readonly waiting: number
 }
 
 /**
@@ -31,6 +33,9 @@ export function createShares(threads: number): Shares {
       } finally {
         prepares(-1)
       }
+    },
+    get waiting() {
+      return reads.size
     }
   }
 }

@@ -1,6 +1,7 @@
 import type { FastifyBaseLogger } from 'fastify'
 import type { HookMessage, Store } from '../store/store.ts'
 import type { Clock } from './clock.ts'
+import { type Meter, NO_METER } from './meter.ts'
 import { faultOf } from './tracing.ts'
 import type { WebhookAnswer, WebhookClient } from './webhook-client.ts'
 
@@ -18,6 +19,7 @@ export interface WebhooksOptions<E extends Endpoint> {
   readonly mostAtOnce?: number
   readonly clock: Pick<Clock, 'now'>
   readonly log: Pick<FastifyBaseLogger, 'debug' | 'info' | 'warn'>
+  readonly meter?: Pick<Meter, 'posted'>
 }
 
 /** Delivers the messages of a store to their endpoints. */
@@ -107,9 +109,10 @@ interface Sender {
 
 function createSender<E extends Endpoint>(
   endpoint: E,
-  { store, client, mostAtOnce = MOST_AT_ONCE, clock, log }: WebhooksOptions<E>,
+  { store, client, mostAtOnce = MOST_AT_ONCE, clock, log, meter = NO_METER }: WebhooksOptions<E>,
   closing: AbortSignal
 ): Sender {
+  const kind = endpoint.url === undefined ? 'push' : 'webhook'
   const host = endpoint.url && new URL(endpoint.url).host
   const running = new Set<Promise<void>>()
   let looking: Promise<void> | undefined
@@ -153,6 +156,7 @@ function createSender<E extends Endpoint>(
       restsUntil = Math.max(restsUntil, now + (answer.retryAfterMs ?? 0))
     }
     note(message, answer, verdict)
+    meter.posted(kind, verdict.action)
     // Where this fails the message is handed out again after its lease, with the same id.
     const againAt = verdict.action === 'retry' ? verdict.againAt : undefined
     await store.settleHook(message.id, againAt).catch(noteStoreFault)

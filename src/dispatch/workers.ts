@@ -17,7 +17,16 @@ export interface Workers {
   readCall(task: ReadCallTask): Promise<ReadCallOutcome>
   /** Takes the sealed users' buffer away. */
   encode(task: EncodeTask): Promise<EncodeOutcome>
+  /** How much there is to do now. */
+  load(): WorkersLoad
   close(): Promise<void>
+}
+
+export interface WorkersLoad {
+  /** Threads with a task. */
+  readonly busy: number
+  /** Tasks that wait for a thread. */
+  readonly waiting: number
 }
 
 const MAX_THREADS = 4
@@ -50,25 +59,38 @@ export function createWorkers(withinMs = WITHIN_MS): Workers {
   // A thread that is ended because its task's time was over may run out of memory before it is gone.
   pool.on('error', () => undefined)
   const shares = createShares(threads)
+  /** Tasks that the pool has, those in its own queue among them. */
+  let given = 0
+
+  async function run<T>(work: () => Promise<T>): Promise<T> {
+    given += 1
+    try {
+      return await work()
+    } finally {
+      given -= 1
+    }
+  }
+
   return {
     threads,
     ready: () => pool.run(undefined, { name: 'ready' }),
     read(task) {
       const signal = AbortSignal.timeout(withinMs.read)
-      const run = () => pool.run(moving(task, [task.users]), { name: 'read', signal })
-      return shares.read(run, signal)
+      const read = () => pool.run(moving(task, [task.users]), { name: 'read', signal })
+      return shares.read(() => run(read), signal)
     },
     async readCall(task) {
       if (task.body.byteLength <= SMALL_CALL_BYTES) return readCall(task)
       const signal = AbortSignal.timeout(withinMs.read)
-      const run = () => pool.run(moving(task, [task.body]), { name: 'readLargeCall', signal })
-      return shares.read(run, signal)
+      const read = () => pool.run(moving(task, [task.body]), { name: 'readLargeCall', signal })
+      return shares.read(() => run(read), signal)
     },
     encode(task) {
       const signal = AbortSignal.timeout(withinMs.encode)
-      const run = () => pool.run(moving(task, [task.sealed]), { name: 'encode', signal })
-      return shares.prepare(run)
+      const encode = () => pool.run(moving(task, [task.sealed]), { name: 'encode', signal })
+      return shares.prepare(() => run(encode))
     },
+    load: () => ({ busy: given - pool.queueSize, waiting: pool.queueSize + shares.waiting }),
     close: () => pool.destroy()
   }
 }

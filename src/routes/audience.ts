@@ -1,5 +1,5 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import type { FastifyRequest } from 'fastify'
+import type { FastifyReply, FastifyRequest } from 'fastify'
 import form from '../../plugins/form.ts'
 import type { UsersProblem } from '../audience/parse-users.ts'
 import { segmentName } from '../audience/segment-name.ts'
@@ -29,8 +29,9 @@ const routes: FastifyPluginAsyncTypebox<{ config: Config }> = async (app, { conf
   })
 
   /** Reads, checks and accepts an upload; whatever is wrong with it ends here. */
-  async function receive(request: FastifyRequest, query: UploadQueryValues) {
+  async function receive(request: FastifyRequest, reply: FastifyReply, query: UploadQueryValues) {
     const { name, type, batch, users } = readFields(await request.readForm())
+    const bytes = users.byteLength
     const read = await workers
       .read({ users, maxUsers, keys: app.sealingKeys })
       .catch((error: unknown) => {
@@ -68,13 +69,14 @@ const routes: FastifyPluginAsyncTypebox<{ config: Config }> = async (app, { conf
       query.destinations.map((destination) => toTarget(destination, segment))
     )
     request.describe(uploadAttributes(accepted.upload))
+    app.meter.accepted(accepted, bytes, reply.elapsedTime)
     return accepted
   }
 
   app.post('/audience', { schema: { querystring: UploadQuery } }, async (request, reply) => {
     const query = readQuery(request.query, config, dispatcher.destinations)
     const room = await app.uploadBudget.reserve(request.formBytes(), request.signal)
-    const accepted = await receive(request, query).finally(() => room.release())
+    const accepted = await receive(request, reply, query).finally(() => room.release())
     if (dispatcher.destinations.length === 0) {
       request.log.warn('no provider is configured: nothing to do')
     }

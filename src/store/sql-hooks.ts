@@ -38,3 +38,8 @@ export async function settleHook(
   if (againAt === undefined) await sql.run('DELETE FROM hooks WHERE id = ?1', [id])
   else await sql.run('UPDATE hooks SET due_at = ?2 WHERE id = ?1', [id, againAt])
 }
+
+export async function waitingHooks({ sql }: Transaction): Promise<number> {
+  const [row] = await sql.run('SELECT COUNT(*) AS messages FROM hooks')
+  return Number(row?.['messages'] ?? 0)
+}

@@ -14,7 +14,7 @@ import {
   untried,
   work
 } from './sql-deliveries.ts'
-import { settleHook, takeHooks } from './sql-hooks.ts'
+import { settleHook, takeHooks, waitingHooks } from './sql-hooks.ts'
 import { audiences } from './sql-ledger.ts'
 import { changeSegment, segment, segments } from './sql-segments.ts'
 import { changesSince, session, sessionDeliveries, sessions } from './sql-sessions.ts'
@@ -119,6 +119,7 @@ export function createSqlStore(database: Database, options: SqlStoreOptions): Sq
     claimProbe: inTransaction(claimProbe),
     takeHooks: inTransaction(takeHooks),
     settleHook: inTransaction(settleHook),
+    waitingHooks: inTransaction(waitingHooks),
     syncAudiences: inTransaction(syncAudiences),
     audiences: inTransaction(audiences),
     takeDueAudiences: inTransaction(takeDueAudiences),

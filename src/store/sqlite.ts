@@ -58,6 +58,7 @@ export async function openSqlite(options: SqliteOptions): Promise<Store> {
     claimProbe: call('claimProbe'),
     takeHooks: call('takeHooks'),
     settleHook: call('settleHook'),
+    waitingHooks: call('waitingHooks'),
     syncAudiences: (request) => thread.call('syncAudiences', [request], movable(usersOf(request))),
     audiences: call('audiences'),
     takeDueAudiences: call('takeDueAudiences'),

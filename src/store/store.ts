@@ -458,6 +458,8 @@ export interface Store extends LedgerStore {
   ): Promise<readonly HookMessage[]>
   /** `againAt`: when it is tried again; `undefined` when it is delivered or given up. */
   settleHook(id: string, againAt: number | undefined): Promise<void>
+  /** Messages of all endpoints that are not delivered yet. */
+  waitingHooks(): Promise<number>
 
   backlog(): Promise<Backlog>
   /** Deletes what is kept long enough, and gives the space back. */

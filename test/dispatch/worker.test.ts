@@ -255,6 +255,7 @@ function encodingsBy(
       read: () => Promise.reject(new Error('nothing to read')),
       readCall: () => Promise.reject(new Error('nothing to read')),
       encode,
+      load: () => ({ busy: 0, waiting: 0 }),
       close: () => Promise.resolve()
     },
     keys

@@ -7,7 +7,9 @@ import { setImmediate } from 'node:timers/promises'
 import Fastify, { type FastifyInstance } from 'fastify'
 import { pino } from 'pino'
 import { Webhook } from 'standardwebhooks'
+import { Registry } from 'prom-client'
 import { test, type Test } from 'tap'
+import { createMeter } from '../../plugins/meter.ts'
 import webhooks from '../../plugins/webhooks.ts'
 import { isPublicAddress, publicLookup } from '../../src/dispatch/webhook-address.ts'
 import {
@@ -366,6 +368,7 @@ async function startInstance(t: Test, options: InstanceOptions): Promise<Instanc
   })
   const app = Fastify({ logger: { level: 'trace', stream } })
   app.decorate('store', options.store)
+  app.decorate('meter', createMeter(new Registry(), []))
   await app.register(webhooks, {
     config: {
       webhooks: options.endpoints,
