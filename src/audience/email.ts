@@ -73,8 +73,8 @@ const PERHAPS_FILLER = new RegExp(
   `^[._-]*(?:${[...FILLERS].map((word) => word.split('').join('[._-]*')).join('|')})[._-]*@`
 )
 
-/** Of an address in lower case. */
-function isPlaceholderAddress(address: string): boolean {
+/** Whether an address in lower case only fills a form. */
+export function isPlaceholderAddress(address: string): boolean {
   if (address.endsWith('.invalid')) return true
   if (!PERHAPS_FILLER.test(address)) return false
   const [local = '', domain = ''] = address.split('@')
@@ -102,12 +102,17 @@ function normalizePlainAddress(value: string): string {
   return isPlaceholderAddress(address) ? '' : address
 }
 
+/** Whether an address, or its local part, is longer than one may be. */
+export function isTooLongAddress(address: string): boolean {
+  const [local = ''] = address.split('@', 1)
+  return Buffer.byteLength(address) > MAX_LENGTH || Buffer.byteLength(local) > MAX_LOCAL_LENGTH
+}
+
 function isAddress(address: string): boolean {
   const [local = '', domain = '', ...more] = address.split('@')
   return (
     more.length === 0 &&
-    Buffer.byteLength(address) <= MAX_LENGTH &&
-    Buffer.byteLength(local) <= MAX_LOCAL_LENGTH &&
+    !isTooLongAddress(address) &&
     LOCAL_PART.test(local) &&
     isDomain(domain) &&
     !isPlaceholderAddress(address)

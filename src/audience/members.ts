@@ -2,7 +2,7 @@ import { toColumn } from './distinct.ts'
 import { normalizeEmail, stripEmail } from './email.ts'
 import { externalId } from './external-id.ts'
 import { givenHash, sha256 } from './hash.ts'
-import { parsePhone } from './phone.ts'
+import { isPlainNumber, parsePhone } from './phone.ts'
 import type { Purchase } from './schemas.ts'
 import type { UserColumns } from './user-columns.ts'
 import {
@@ -10,6 +10,7 @@ import {
   createVocabulary,
   type Given,
   howGiven,
+  isRepair,
   type RepeatingField,
   type Vocabulary,
   type VocabularyOptions
@@ -79,6 +80,13 @@ export interface Members {
   purchases(): readonly (readonly Purchase[])[]
   /** How each user's value came in. A country that is a placeholder counts as not given. */
   given(field: MatchField): readonly Given[]
+  /** The values as the caller wrote them. */
+  written(field: MatchField): readonly string[]
+  /**
+   * Whether a usable value needed more than trimming and lower case (a phone number more than leaving
+   * out what is no digit) to become what is matched on. Says nothing of a value that was not given.
+   */
+  repaired(field: MatchField): readonly boolean[]
 }
 
 type RowForm = 'email' | 'emailStripped' | 'phoneE164' | 'phoneDigits'
@@ -130,6 +138,23 @@ function parsePhones(values: readonly string[], countries: readonly string[]) {
     regions.push(phone.region)
   }
   return { e164, regions }
+}
+
+function repairedEmails(values: readonly string[], addresses: readonly string[]): boolean[] {
+  const repaired: boolean[] = []
+  for (let row = 0; row < values.length; row += 1) {
+    repaired.push(isRepair(addresses[row] ?? '', values[row] ?? ''))
+  }
+  return repaired
+}
+
+function repairedPhones(values: readonly string[], numbers: readonly string[]): boolean[] {
+  const repaired: boolean[] = []
+  for (let row = 0; row < values.length; row += 1) {
+    const number = numbers[row] ?? ''
+    repaired.push(number !== '' && !isPlainNumber(values[row] ?? '', number))
+  }
+  return repaired
 }
 
 /**
@@ -198,6 +223,12 @@ function membersOf(
       field === 'email' || field === 'phone'
         ? given[field].map((value) => howGiven(value))
         : columnOf(field, known.given[field])
-    )
+    ),
+    written: (field) => given[field],
+    repaired(field) {
+      if (field === 'email') return repairedEmails(given.email, text('email'))
+      if (field === 'phone') return repairedPhones(given.phone, text('phoneE164'))
+      return columnOf(field, known.repaired[field])
+    }
   }
 }

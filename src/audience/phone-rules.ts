@@ -90,6 +90,11 @@ export function unwrapPhone(value: string): string {
     .replace(PLUS, '+')
 }
 
+/** Whether digits were typed only to get past a form. */
+export function isFillerNumber(digits: string): boolean {
+  return FILLER.test(digits)
+}
+
 function beginsWithCallingCode(value: string, home: Plan): boolean {
   return value.replace(SEPARATORS, '').startsWith(home.callingCode.code)
 }
@@ -123,7 +128,7 @@ function* allReadings(value: string, home: Plan | undefined): Generator<string> 
 }
 
 function parseOne(text: string, home: Plan | undefined, read: Reader): Phone | undefined {
-  if (FILLER.test(text.replace(SEPARATORS, ''))) return undefined
+  if (isFillerNumber(text.replace(SEPARATORS, ''))) return undefined
   for (const reading of allReadings(text, home)) {
     const phone = read(reading, home)
     if (phone) return phone

@@ -1,17 +1,44 @@
+import { mask } from './mask.ts'
 import type { MatchField, MatchForm, Members } from './members.ts'
+import { type Reason, whyUnusable } from './reasons.ts'
+
+/** Values that cannot be used for one reason. */
+export interface Unusable {
+  readonly users: number
+  /** The first of them, counted from 0. */
+  readonly rows: readonly number[]
+  /** Masked; only where they were asked for. */
+  readonly examples?: readonly string[]
+}
 
 export interface FieldCount {
   /** Users with any value in this field. */
   readonly given: number
   /** Of those: values that platforms can match on, hashes among them. */
   readonly usable: number
+  /** Of the usable ones: values that trimmed and in lower case alone would have matched nobody. */
+  readonly repaired: number
   readonly unusable: number
-  /** Of the usable ones: values that came as a SHA-256. */
+  /** Values that came as a SHA-256. */
   readonly hashed: number
+  readonly why: Readonly<Partial<Record<Reason, Unusable>>>
 }
 
-/** How good the data of one upload is; counts only, no value. */
-export type FieldReport = Readonly<Record<MatchField, FieldCount>>
+/**
+ * How good the data of one upload is; counts and rows, no value. What was added since the first version
+ * stands beside what it had, so that either reads what the other stored.
+ */
+export interface UploadReport extends Readonly<Record<MatchField, FieldCount>> {
+  /** Users by what of them can be used, see `combinationOf`. */
+  readonly combinations: Readonly<Record<string, number>>
+}
+
+/** A report as the store has it: older versions knew less. */
+export type FieldReport = Readonly<Record<MatchField, StoredCount>> &
+  Partial<Pick<UploadReport, 'combinations'>>
+
+type StoredCount = Omit<FieldCount, 'repaired' | 'why'> &
+  Partial<Pick<FieldCount, 'repaired' | 'why'>>
 
 /** The fields, and the form that shows whether a value can be used. */
 const FORMS: Readonly<Record<MatchField, MatchForm>> = {
@@ -23,55 +50,178 @@ const FORMS: Readonly<Record<MatchField, MatchForm>> = {
   postalCode: 'postalCodeFull'
 }
 
-class FieldCounter {
-  readonly #field: MatchField
-  #given = 0
-  #usable = 0
-  #hashed = 0
+/** What may be usable of a user, each the bit of its place. */
+const PARTS = [
+  'email',
+  'phone',
+  'firstName',
+  'lastName',
+  'country',
+  'postalCode',
+  'edgeTagId',
+  'hashedEmail',
+  'hashedPhone'
+] as const
+type Part = (typeof PARTS)[number]
 
-  constructor(field: MatchField) {
-    this.#field = field
+/** As clear text; a hash of any other field counts as the field. */
+const bitOf = (part: Part) => 1 << PARTS.indexOf(part)
+const EDGE_TAG_ID = bitOf('edgeTagId')
+const HASHED_PARTS: Readonly<Partial<Record<MatchField, Part>>> = {
+  email: 'hashedEmail',
+  phone: 'hashedPhone'
+}
+
+const SEPARATOR = '+'
+
+/** Names of what is usable, `email+firstName`; `''` for nothing. */
+function combinationOf(bits: number): string {
+  return PARTS.filter((part) => bits & bitOf(part)).join(SEPARATOR)
+}
+
+/** The parts of a combination. */
+export function partsOf(combination: string): readonly string[] {
+  return combination === '' ? [] : combination.split(SEPARATOR)
+}
+
+/** Rows that are kept for each reason. */
+const MAX_ROWS = 10
+
+class UnusableValues {
+  users = 0
+  readonly rows: number[] = []
+  readonly examples: string[] = []
+
+  /** @param maxExamples different ones at most. */
+  add(row: number, field: MatchField, value: string, maxExamples: number): void {
+    this.users += 1
+    if (this.rows.length < MAX_ROWS) this.rows.push(row)
+    if (this.examples.length >= maxExamples) return
+    const example = mask(field, value)
+    if (!this.examples.includes(example)) this.examples.push(example)
   }
 
-  add(members: Members): void {
-    const given = members.given(this.#field)
-    const form = FORMS[this.#field]
+  toUnusable(): Unusable {
+    const { users, rows, examples } = this
+    return examples.length === 0 ? { users, rows } : { users, rows, examples }
+  }
+}
+
+class FieldCounter {
+  readonly #field: MatchField
+  readonly #textBit: number
+  readonly #hashBit: number
+  readonly #maxExamples: number
+  #given = 0
+  #usable = 0
+  #repaired = 0
+  #hashed = 0
+  readonly #why = new Map<Reason, UnusableValues>()
+
+  constructor(field: MatchField, maxExamples: number) {
+    this.#field = field
+    this.#textBit = bitOf(field)
+    this.#hashBit = bitOf(HASHED_PARTS[field] ?? field)
+    this.#maxExamples = maxExamples
+  }
+
+  /**
+   * @param firstRow of these users within the upload.
+   * @param usable gets the field's bit for each user who has it.
+   */
+  add(members: Members, firstRow: number, usable: Int32Array): void {
+    const field = this.#field
+    const given = members.given(field)
+    const texts = members.text(FORMS[field])
+    const repaired = members.repaired(field)
     // Of those that have no text only a hash can be used; most uploads have none.
-    const usable = given.includes('hash') ? members.hash(form) : members.text(form)
+    const hashes = given.includes('hash') ? members.hash(FORMS[field]) : texts
+    const textBit = this.#textBit
     for (let row = 0; row < given.length; row += 1) {
+      const hasText = texts[row] !== ''
+      // The default country serves as well as the user's own.
+      if (hasText) usable[row] = (usable[row] ?? 0) | textBit
       if (given[row] === '') continue
       this.#given += 1
-      if (usable[row] !== '') this.#usable += 1
       if (given[row] === 'hash') this.#hashed += 1
+      if (hasText) {
+        this.#usable += 1
+        if (repaired[row]) this.#repaired += 1
+      } else if (hashes[row] !== '') {
+        this.#usable += 1
+        usable[row] = (usable[row] ?? 0) | this.#hashBit
+      } else {
+        this.#addUnusable(members, row, firstRow)
+      }
     }
+  }
+
+  #addUnusable(members: Members, row: number, firstRow: number): void {
+    const value = members.written(this.#field)[row] ?? ''
+    const reason = whyUnusable(this.#field, value, {
+      country: members.countries()[row] ?? '',
+      given: members.given('country')[row] ?? ''
+    })
+    let values = this.#why.get(reason)
+    if (values === undefined) this.#why.set(reason, (values = new UnusableValues()))
+    values.add(firstRow + row, this.#field, value, this.#maxExamples)
   }
 
   toCount(): FieldCount {
     const [given, usable] = [this.#given, this.#usable]
-    return { given, usable, unusable: given - usable, hashed: this.#hashed }
+    const why = [...this.#why].map(([reason, values]) => [reason, values.toUnusable()] as const)
+    return {
+      given,
+      usable,
+      repaired: this.#repaired,
+      unusable: given - usable,
+      hashed: this.#hashed,
+      why: Object.fromEntries(why)
+    }
   }
 }
 
-/** Counts, field by field, what the caller gave and what of it can be used. */
-export function createFieldReport() {
-  const email = new FieldCounter('email')
-  const phone = new FieldCounter('phone')
-  const firstName = new FieldCounter('firstName')
-  const lastName = new FieldCounter('lastName')
-  const country = new FieldCounter('country')
-  const postalCode = new FieldCounter('postalCode')
+/**
+ * Counts, field by field, what the caller gave and what of it can be used.
+ * @param maxExamples masked values that are shown for each reason: none of what is stored.
+ */
+export function createFieldReport(maxExamples = 0) {
+  const email = new FieldCounter('email', maxExamples)
+  const phone = new FieldCounter('phone', maxExamples)
+  const firstName = new FieldCounter('firstName', maxExamples)
+  const lastName = new FieldCounter('lastName', maxExamples)
+  const country = new FieldCounter('country', maxExamples)
+  const postalCode = new FieldCounter('postalCode', maxExamples)
   const counters = [email, phone, firstName, lastName, country, postalCode]
+  /** Users by the bits of what is usable of them. */
+  const users = new Int32Array(1 << PARTS.length)
+  let firstRow = 0
   return {
     add(members: Members): void {
-      for (const counter of counters) counter.add(members)
+      const { size } = members
+      const usable = new Int32Array(size)
+      for (const counter of counters) counter.add(members, firstRow, usable)
+      const ids = members.externalIds()
+      for (let row = 0; row < size; row += 1) {
+        const bits = (usable[row] ?? 0) | (ids[row] === '' ? 0 : EDGE_TAG_ID)
+        users[bits] = (users[bits] ?? 0) + 1
+      }
+      firstRow += size
     },
-    end: (): FieldReport => ({
-      email: email.toCount(),
-      phone: phone.toCount(),
-      firstName: firstName.toCount(),
-      lastName: lastName.toCount(),
-      country: country.toCount(),
-      postalCode: postalCode.toCount()
-    })
+    end(): UploadReport {
+      const combinations: Record<string, number> = {}
+      for (const [bits, count] of users.entries()) {
+        if (count > 0) combinations[combinationOf(bits)] = count
+      }
+      return {
+        email: email.toCount(),
+        phone: phone.toCount(),
+        firstName: firstName.toCount(),
+        lastName: lastName.toCount(),
+        country: country.toCount(),
+        postalCode: postalCode.toCount(),
+        combinations
+      }
+    }
   }
 }

@@ -28,6 +28,8 @@ export interface Vocabulary {
   /** ISO 3166-1 alpha-2, upper case. */
   readonly countries: Made<string>
   readonly given: Readonly<Record<RepeatingField, Made<Given>>>
+  /** Whether what is matched on is more than the value trimmed and in lower case. */
+  readonly repaired: Readonly<Record<RepeatingField, Made<boolean>>>
 }
 
 export type RepeatingField = 'firstName' | 'lastName' | 'country' | 'postalCode'
@@ -51,6 +53,11 @@ function howCountryGiven(value: string): Given {
   return isPlaceholder(clean(value)) ? '' : howGiven(value)
 }
 
+/** Whether it takes more than trimming and lower case to make this of a value: elsewhere it matches nobody. */
+export function isRepair(made: string, value: string): boolean {
+  return made !== value && made !== '' && made !== value.trim().toLowerCase()
+}
+
 /** Hashes each distinct text once. */
 function createHashes(): (text: string) => string {
   const known = new TextMap()
@@ -61,6 +68,9 @@ function createHashes(): (text: string) => string {
     return hashes[index] ?? ''
   }
 }
+
+const repairs = (values: Dictionary, text: Made<string>): Made<boolean> =>
+  derived(values, (value, _country, index) => isRepair(text()[index] ?? '', value))
 
 const plainNames = (names: Dictionary) => derived(names, (value) => plainName(clearText(value)))
 
@@ -88,16 +98,19 @@ export function createVocabulary({ defaultCountry = '' }: VocabularyOptions): Vo
       names,
       derived(names, (value) => normalizeName(clearText(value)))
     )
+  const firstNameForm = nameForm(firstName)
+  const lastNameForm = nameForm(lastName)
+  const countryForm = form(
+    country,
+    derived(country, (_value, _country, index) => (countries()[index] ?? '').toLowerCase())
+  )
 
   return {
     dictionaries: { firstName, lastName, country, postalCode },
     forms: {
-      firstName: nameForm(firstName),
-      lastName: nameForm(lastName),
-      country: form(
-        country,
-        derived(country, (_value, _country, index) => (countries()[index] ?? '').toLowerCase())
-      ),
+      firstName: firstNameForm,
+      lastName: lastNameForm,
+      country: countryForm,
       postalCode: form(
         postalCode,
         derived(postalCode, (_value, lives, index) =>
@@ -117,6 +130,12 @@ export function createVocabulary({ defaultCountry = '' }: VocabularyOptions): Vo
       lastName: derived(lastName, howGiven),
       country: derived(country, howCountryGiven),
       postalCode: derived(postalCode, howGiven)
+    },
+    repaired: {
+      firstName: repairs(firstName, firstNameForm.text),
+      lastName: repairs(lastName, lastNameForm.text),
+      country: repairs(country, countryForm.text),
+      postalCode: repairs(postalCode, fullPostalCodes)
     }
   }
 }

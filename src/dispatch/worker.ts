@@ -4,7 +4,7 @@ import { encoders as encodersByName } from '../../providers/encoders.ts'
 import type { Audience, Encoder, Encoding } from '../../providers/provider.ts'
 import { createMembers, type Members } from '../audience/members.ts'
 import { checkUsers, readUsers, type UsersProblem } from '../audience/parse-users.ts'
-import { createFieldReport, type FieldReport } from '../audience/report.ts'
+import { createFieldReport, type UploadReport } from '../audience/report.ts'
 import { discard } from '../store/discard.ts'
 import { type KeyRing, keyedHash, open, SealError, sealMeanwhile } from '../store/sealing.ts'
 import { moving } from './moving.ts'
@@ -55,6 +55,60 @@ export async function acceptUsers({ users, maxUsers, keys }: ReadTask): Promise<
   return { count: checked.count, contentHash, sealed, ignoredFields: checked.ignoredFields }
 }
 
+export interface InspectTask {
+  /** The users as sent; the thread gets their buffer. */
+  readonly users: Uint8Array
+  readonly maxUsers: number
+  readonly defaultCountry: string | undefined
+  readonly targets: readonly EncodeTarget[]
+}
+
+/** What an upload would be. */
+export type InspectOutcome =
+  | {
+      readonly count: number
+      readonly ignoredFields: Readonly<Record<string, number>>
+      readonly report: UploadReport
+      /** One per target, in their order. */
+      readonly encodings: readonly InspectedEncoding[]
+    }
+  | UsersProblem
+
+export interface InspectedEncoding extends Omit<Encoding, 'bodies'> {
+  /** Users in bodies. */
+  readonly users: number
+  /** Bodies. */
+  readonly requests: number
+}
+
+/** Examples of unusable values that are shown for each reason. */
+const MAX_EXAMPLES = 3
+
+/** Checks, reports and encodes users as if they were uploaded; nothing is kept but counts and masks. */
+export function inspect({ users, maxUsers, defaultCountry, targets }: InspectTask): InspectOutcome {
+  const toMembers = createMembers({ defaultCountry })
+  const report = createFieldReport(MAX_EXAMPLES)
+  const encoders = targets.map(({ provider, audience, variables }) =>
+    encoderOf(provider, audience, variables)
+  )
+  const checked = readUsers(users, { maxUsers }, (part) => {
+    const members = toMembers(part)
+    report.add(members)
+    for (const encoder of encoders) encoder.add(members)
+  })
+  discard(users)
+  if ('problem' in checked) return checked
+  const { count, ignoredFields } = checked
+  return { count, ignoredFields, report: report.end(), encodings: encoders.map(inspected) }
+}
+
+function inspected(encoder: Encoder): InspectedEncoding {
+  const { bodies, leftOut, notes } = encoder.end()
+  for (const { payload } of bodies) discard(payload)
+  const users = bodies.reduce((sum, body) => sum + body.users, 0)
+  return { users, requests: bodies.length, leftOut, notes }
+}
+
 /** Runs `readCall`, and hands over what it sealed. What it needs is loaded with the first one. */
 export async function readLargeCall(task: ReadCallTask) {
   const { readCall, sealedIn } = await import('./read-call.ts')
@@ -83,7 +137,7 @@ export interface EncodeTarget {
 
 export type EncodeOutcome =
   | {
-      readonly report: FieldReport
+      readonly report: UploadReport
       /** One per target, in their order. */
       readonly encodings: readonly (Encoded | EncodingFault)[]
     }

@@ -1,9 +1,17 @@
 import { availableParallelism } from 'node:os'
+import PQueue from 'p-queue'
 import { Piscina } from 'piscina'
 import { moving } from './moving.ts'
 import { readCall, type ReadCallOutcome, type ReadCallTask } from './read-call.ts'
 import { createShares } from './shares.ts'
-import type { EncodeOutcome, EncodeTask, ReadOutcome, ReadTask } from './worker.ts'
+import type {
+  EncodeOutcome,
+  EncodeTask,
+  InspectOutcome,
+  InspectTask,
+  ReadOutcome,
+  ReadTask
+} from './worker.ts'
 
 /** Worker threads for what takes time in proportion to the number of users. */
 export interface Workers {
@@ -13,6 +21,8 @@ export interface Workers {
   ready(): Promise<void>
   /** Takes the users' buffer away: whatever comes of it, the bytes are gone. */
   read(task: ReadTask): Promise<ReadOutcome>
+  /** Takes the users' buffer away. */
+  inspect(task: InspectTask): Promise<InspectOutcome>
   /** Reads a message of MCP: here where it is small, else in a thread, which takes its buffer away. */
   readCall(task: ReadCallTask): Promise<ReadCallOutcome>
   /** Takes the sealed users' buffer away. */
@@ -59,6 +69,8 @@ export function createWorkers(withinMs = WITHIN_MS): Workers {
   // A thread that is ended because its task's time was over may run out of memory before it is gone.
   pool.on('error', () => undefined)
   const shares = createShares(threads)
+  // One at a time: all bodies of an upload are there at once, and nothing else counts what they take.
+  const inspections = new PQueue({ concurrency: 1 })
   /** Tasks that the pool has, those in its own queue among them. */
   let given = 0
 
@@ -70,7 +82,6 @@ export function createWorkers(withinMs = WITHIN_MS): Workers {
       given -= 1
     }
   }
-
   return {
     threads,
     ready: () => pool.run(undefined, { name: 'ready' }),
@@ -78,6 +89,11 @@ export function createWorkers(withinMs = WITHIN_MS): Workers {
       const signal = AbortSignal.timeout(withinMs.read)
       const read = () => pool.run(moving(task, [task.users]), { name: 'read', signal })
       return shares.read(() => run(read), signal)
+    },
+    inspect(task) {
+      const signal = AbortSignal.timeout(withinMs.read)
+      const inspect = () => pool.run(moving(task, [task.users]), { name: 'inspect', signal })
+      return inspections.add(() => shares.read(() => run(inspect), signal), { signal })
     },
     async readCall(task) {
       if (task.body.byteLength <= SMALL_CALL_BYTES) return readCall(task)

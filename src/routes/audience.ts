@@ -10,6 +10,7 @@ import { isOutOfMemory, isOutOfTime } from '../dispatch/workers.ts'
 import { traceHeaders } from '../dispatch/tracing.ts'
 import { NoUsersError, OverloadedError, PayloadError, TooLargeError } from '../errors.ts'
 import type { Target } from '../store/store.ts'
+import { type DryTarget, dryRunAnswer } from './dry-run.ts'
 import { answerAccepted } from './sync-answer.ts'
 import { readFields, readQuery, UploadQuery, type UploadQueryValues } from './upload-request.ts'
 
@@ -28,6 +29,9 @@ const routes: FastifyPluginAsyncTypebox<{ config: Config }> = async (app, { conf
     largeField: 'users'
   })
 
+  const segmentOf = (name: string, { disablePrefix }: UploadQueryValues) =>
+    segmentName(name, { prefix: config.segmentPrefix, disablePrefix })
+
   /** Reads, checks and accepts an upload; whatever is wrong with it ends here. */
   async function receive(request: FastifyRequest, reply: FastifyReply, query: UploadQueryValues) {
     const { name, type, batch, users } = readFields(await request.readForm())
@@ -35,15 +39,10 @@ const routes: FastifyPluginAsyncTypebox<{ config: Config }> = async (app, { conf
     const read = await workers
       .read({ users, maxUsers, keys: app.sealingKeys })
       .catch((error: unknown) => {
-        if (isOutOfMemory(error)) throw new TooLargeError(TOO_COSTLY)
-        // Its time passes also while it waits for a thread that is free.
-        throw isOutOfTime(error) ? new OverloadedError() : error
+        throw taskFault(error)
       })
     if ('problem' in read) throw refusal(read, maxUsers)
-    const segment = segmentName(name, {
-      prefix: config.segmentPrefix,
-      disablePrefix: query.disablePrefix
-    })
+    const segment = segmentOf(name, query)
     const accepted = await store.accept(
       {
         mode: query.mode,
@@ -73,9 +72,41 @@ const routes: FastifyPluginAsyncTypebox<{ config: Config }> = async (app, { conf
     return accepted
   }
 
+  /** Reads and checks an upload like one that is to be sent, and tells what it would be. */
+  async function rehearse(request: FastifyRequest, query: UploadQueryValues) {
+    request.describe({ 'audience.dry_run': true })
+    const { name, type, batch, users } = readFields(await request.readForm())
+    const { sessionId, sequence, totalBatches, totalUsers } = batch
+    const segment = segmentOf(name, query)
+    const targets = query.destinations.map((destination): DryTarget => {
+      const own = { segmentName: toTarget(destination, segment).segmentName, mode: query.mode }
+      return {
+        destination,
+        audience: { ...own, type, sessionId, sequence, totalBatches, totalUsers }
+      }
+    })
+    const inspected = await workers
+      .inspect({
+        users,
+        maxUsers,
+        defaultCountry: query.defaultCountry,
+        targets: targets.map(({ destination: { provider, variables }, audience }) => ({
+          provider: provider.name,
+          variables,
+          audience
+        }))
+      })
+      .catch((error: unknown) => {
+        throw taskFault(error)
+      })
+    if ('problem' in inspected) throw refusal(inspected, maxUsers)
+    return dryRunAnswer(inspected, targets, sequence)
+  }
+
   app.post('/audience', { schema: { querystring: UploadQuery } }, async (request, reply) => {
     const query = readQuery(request.query, config, dispatcher.destinations)
     const room = await app.uploadBudget.reserve(request.formBytes(), request.signal)
+    if (query.dryRun) return rehearse(request, query).finally(() => room.release())
     const accepted = await receive(request, reply, query).finally(() => room.release())
     if (dispatcher.destinations.length === 0) {
       request.log.warn('no provider is configured: nothing to do')
@@ -91,6 +122,13 @@ export default routes
 function toTarget(destination: Destination, segment: string): Target {
   const { provider, variables } = destination
   return { ...targetOf(destination), segmentName: provider.storedName(segment, variables) }
+}
+
+/** What a caller is told where a worker thread did not come to an end. */
+function taskFault(error: unknown): unknown {
+  if (isOutOfMemory(error)) return new TooLargeError(TOO_COSTLY)
+  // Its time passes also while it waits for a thread that is free.
+  return isOutOfTime(error) ? new OverloadedError() : error
 }
 
 function refusal({ kind, problem }: UsersProblem, maxUsers: number): Error {

@@ -1,4 +1,3 @@
-import type { FieldCount, FieldReport } from '../audience/report.ts'
 import type {
   Delivery,
   DeliveryState,
@@ -8,6 +7,8 @@ import type {
   Upload,
   UploadMode
 } from '../store/store.ts'
+import type { Destination } from '../dispatch/destination.ts'
+import { addReports, countIdentifiers } from './quality.ts'
 
 type Counts = Readonly<Record<string, number>>
 
@@ -27,7 +28,10 @@ const IN_PROGRESS: ReadonlySet<DeliveryState> = new Set(BY_URGENCY.slice(0, 5))
 const MAX_MISSING_LISTED = 1_000
 
 /** A session as its owner sees it: what arrived here, and what happened to it at each platform. */
-export function sessionStatus({ uploads, deliveries }: Session) {
+export function sessionStatus(
+  { uploads, deliveries }: Session,
+  configured: readonly Destination[]
+) {
   const [first] = uploads
   const latest = uploads.at(-1)
   if (first === undefined || latest === undefined) throw new Error('a session without uploads')
@@ -42,10 +46,12 @@ export function sessionStatus({ uploads, deliveries }: Session) {
     ...(latest.pullDate !== undefined && { pullDate: latest.pullDate }),
     warnings: [...uploadWarnings(uploads), ...deliveryWarnings(deliveries)],
     report: {
-      fields: addReports(uploads.flatMap(({ report }) => report ?? [])),
+      fields: addReports(
+        uploads.flatMap(({ sequence, report }) => (report ? [{ sequence, report }] : []))
+      ),
       ignoredFields: addCounts(uploads.map(({ ignoredFields }) => ignoredFields))
     },
-    destinations: destinationsOf(deliveries, uploads)
+    destinations: destinationsOf(deliveries, uploads, configured)
   }
 }
 
@@ -141,17 +147,39 @@ function deliveryWarnings(deliveries: readonly Delivery[]): string[] {
 }
 
 /** Those that add and those that remove are told apart: a sum of both says nothing. */
-function destinationsOf(deliveries: readonly Delivery[], uploads: readonly Upload[]) {
-  const modes = new Map(uploads.map(({ id, mode }) => [id, mode]))
-  const modeOf = ({ uploadId }: Delivery) => modes.get(uploadId) ?? 'add'
+function destinationsOf(
+  deliveries: readonly Delivery[],
+  uploads: readonly Upload[],
+  configured: readonly Destination[]
+) {
+  const byId = new Map(uploads.map((upload) => [upload.id, upload]))
+  const modeOf = ({ uploadId }: Delivery) => byId.get(uploadId)?.mode ?? 'add'
   const groups = Map.groupBy(deliveries, (delivery) => {
     const { provider, tag, segmentName } = delivery
     return JSON.stringify([provider, tag, segmentName, modeOf(delivery)])
   })
   return [...groups.values()].flatMap((group) => {
     const [first] = group
-    return first === undefined ? [] : [destinationOf(first, modeOf(first), group)]
+    if (first === undefined) return []
+    const sent = group.flatMap(({ uploadId }) => byId.get(uploadId) ?? [])
+    const identifiers = identifiersOf(first, sent, configured)
+    return [{ ...destinationOf(first, modeOf(first), group), identifiers }]
   })
+}
+
+/** Nothing where it cannot be known: before the users are prepared, and of a tag that is not there any more. */
+function identifiersOf(
+  { provider, tag }: Delivery,
+  uploads: readonly Upload[],
+  configured: readonly Destination[]
+): Record<string, number> {
+  const destination = configured.find((one) => one.provider.name === provider && one.tag === tag)
+  if (destination === undefined) return {}
+  return addCounts(
+    uploads.map(({ report, phoneHashes }) =>
+      report === undefined ? {} : countIdentifiers(report, destination, phoneHashes)
+    )
+  )
 }
 
 function destinationOf(first: Delivery, mode: UploadMode, group: readonly Delivery[]) {
@@ -201,27 +229,4 @@ function addCounts(all: readonly Counts[]): Record<string, number> {
     sums.set(name, (sums.get(name) ?? 0) + count)
   }
   return Object.fromEntries(sums)
-}
-
-const NO_VALUES: FieldCount = { given: 0, usable: 0, unusable: 0, hashed: 0 }
-
-function addReports(reports: readonly FieldReport[]): FieldReport {
-  const add = (field: keyof FieldReport) =>
-    reports.reduce<FieldCount>(
-      (sum, { [field]: more }) => ({
-        given: sum.given + more.given,
-        usable: sum.usable + more.usable,
-        unusable: sum.unusable + more.unusable,
-        hashed: sum.hashed + more.hashed
-      }),
-      NO_VALUES
-    )
-  return {
-    email: add('email'),
-    phone: add('phone'),
-    firstName: add('firstName'),
-    lastName: add('lastName'),
-    country: add('country'),
-    postalCode: add('postalCode')
-  }
 }

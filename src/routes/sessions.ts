@@ -33,7 +33,7 @@ const routes: FastifyPluginAsyncTypebox = async (app) => {
       if (session === undefined) throw new SessionNotFoundError(String(sessionId))
       const page = await store.sessionDeliveries({ owner, sessionId, ...query })
       return {
-        ...sessionStatus(session),
+        ...sessionStatus(session, dispatcher.destinations),
         deliveries: page.items.map(deliveryStatus),
         next: page.next ?? null
       }

@@ -12,6 +12,7 @@ import { PayloadError } from '../errors.ts'
 export const UploadQuery = Type.Object({
   disablePrefix: Type.Optional(Type.String()),
   sync: Type.Optional(Type.String()),
+  dryRun: Type.Optional(Type.String()),
   mode: Type.Optional(Type.String()),
   channels: Type.Optional(Type.String()),
   defaultCountry: Type.Optional(Type.String())
@@ -20,6 +21,7 @@ export const UploadQuery = Type.Object({
 export interface UploadQueryValues {
   readonly disablePrefix: boolean
   readonly sync: boolean
+  readonly dryRun: boolean
   readonly mode: 'add' | 'remove'
   readonly defaultCountry: string | undefined
   readonly destinations: readonly Destination[]
@@ -34,6 +36,7 @@ export function readQuery(
   return {
     disablePrefix: readBoolean('disablePrefix', query.disablePrefix),
     sync: readBoolean('sync', query.sync),
+    dryRun: readBoolean('dryRun', query.dryRun),
     mode: readMode(query.mode),
     defaultCountry: readCountry(query.defaultCountry) ?? config.defaultCountry,
     destinations: readChannels(query.channels, destinations)

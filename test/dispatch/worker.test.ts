@@ -253,6 +253,7 @@ function encodingsBy(
       threads,
       ready: () => Promise.resolve(),
       read: () => Promise.reject(new Error('nothing to read')),
+      inspect: () => Promise.reject(new Error('nothing to inspect')),
       readCall: () => Promise.reject(new Error('nothing to read')),
       encode,
       load: () => ({ busy: 0, waiting: 0 }),

@@ -26,6 +26,9 @@ const UUID = /^[0-9a-f-]{36}$/
 const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/
 const PAYLOAD = 'Payload is corrupted or missing. Please send JSON string.'
 
+const NO_VALUES = { given: 0, usable: 0, repaired: 0, unusable: 0, hashed: 0, why: {} }
+const placeholderIn = (row: number) => ({ placeholder: { users: 1, rows: [{ sequence: 2, row }] } })
+
 test('a session tells what happened to every batch at every platform', async (t) => {
   const { service } = await withFacebook(t)
   const first = [
@@ -58,12 +61,12 @@ test('a session tells what happened to every batch at every platform', async (t)
     warnings: [],
     report: {
       fields: {
-        email: { given: 3, usable: 2, unusable: 1, hashed: 0 },
-        phone: { given: 2, usable: 1, unusable: 1, hashed: 0 },
-        firstName: { given: 0, usable: 0, unusable: 0, hashed: 0 },
-        lastName: { given: 0, usable: 0, unusable: 0, hashed: 0 },
-        country: { given: 1, usable: 1, unusable: 0, hashed: 0 },
-        postalCode: { given: 1, usable: 1, unusable: 0, hashed: 0 }
+        email: { ...NO_VALUES, given: 3, usable: 2, unusable: 1, why: placeholderIn(1) },
+        phone: { ...NO_VALUES, given: 2, usable: 1, unusable: 1, why: placeholderIn(2) },
+        firstName: NO_VALUES,
+        lastName: NO_VALUES,
+        country: { ...NO_VALUES, given: 1, usable: 1 },
+        postalCode: { ...NO_VALUES, given: 1, usable: 1, repaired: 1 }
       },
       ignoredFields: { shoeSize: 2, '(other)': 1 }
     },
@@ -89,7 +92,8 @@ test('a session tells what happened to every batch at every platform', async (t)
         notes: {},
         attempts: 1,
         nextAttemptAt: null,
-        lastError: null
+        lastError: null,
+        identifiers: { 0: 1, 1: 1, 2: 1, 3: 1 }
       }
     ],
     next: null

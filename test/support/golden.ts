@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { inAudience } from '../../providers/tiktok/encode.ts'
 import { createMembers, type MatchForm, type Members } from '../../src/audience/members.ts'
 import { checkUsers, readUsers } from '../../src/audience/parse-users.ts'
+import type { FieldCount } from '../../src/audience/report.ts'
 import { type EncodeTarget, encodeUsers } from '../../src/dispatch/worker.ts'
 import { seal } from '../../src/store/sealing.ts'
 import { dirtyUsers } from './dirty-users.ts'
@@ -187,7 +188,13 @@ function bodies(users: Uint8Array<ArrayBuffer>, defaultCountry: string | undefin
     }
     return [name, summary]
   })
-  return { report: outcome.report, ...Object.fromEntries(encodings) }
+  const report = Object.fromEntries(FIELDS.map((field) => [field, counts(outcome.report[field])]))
+  return { report, ...Object.fromEntries(encodings) }
+}
+
+/** Why values cannot be used is the matter of other tests. */
+function counts({ given, usable, unusable, hashed }: FieldCount) {
+  return { given, usable, unusable, hashed }
 }
 
 /** What becomes of so many dirty users, each part under its name. */

@@ -4,7 +4,7 @@ import {
   type MembersOptions
 } from '../../src/audience/members.ts'
 import { type CheckedUsers, readUsers, type UsersProblem } from '../../src/audience/parse-users.ts'
-import { createFieldReport, type FieldReport } from '../../src/audience/report.ts'
+import { createFieldReport, type UploadReport } from '../../src/audience/report.ts'
 import type { User } from '../../src/audience/schemas.ts'
 import { toColumns, type UserColumns } from '../../src/audience/user-columns.ts'
 
@@ -14,8 +14,8 @@ export function createMembers(users: readonly User[], options: MembersOptions = 
 }
 
 /** The report of users who come in one part. */
-export function fieldReport(members: Members): FieldReport {
-  const report = createFieldReport()
+export function fieldReport(members: Members, maxExamples = 0): UploadReport {
+  const report = createFieldReport(maxExamples)
   report.add(members)
   return report.end()
 }

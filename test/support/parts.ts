@@ -31,6 +31,8 @@ function rowsOf(members: Members, start: number, end: number): Members {
     countries: () => members.countries().slice(start, end),
     plainPostalCodes: () => members.plainPostalCodes().slice(start, end),
     purchases: () => members.purchases().slice(start, end),
-    given: (field) => members.given(field).slice(start, end)
+    given: (field) => members.given(field).slice(start, end),
+    written: (field) => members.written(field).slice(start, end),
+    repaired: (field) => members.repaired(field).slice(start, end)
   }
 }

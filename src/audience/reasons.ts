@@ -1,0 +1,119 @@
+import { isPlaceholderAddress, isTooLongAddress } from './email.ts'
+import { givenHash, isHash } from './hash.ts'
+import { isFillerNumber, unwrapPhone } from './phone-rules.ts'
+import { isNamePlaceholder, isPlaceholder } from './placeholder.ts'
+import { normalizePostalCodeFull } from './postal-code.ts'
+import { clean, isDamaged, lower } from './text.ts'
+
+/**
+ * Why a value cannot be used: stable words, told in docs/matching.md. They are looked for only where
+ * normalising came to nothing, so that usable values cost nothing.
+ */
+export type Reason =
+  | 'damaged'
+  | 'hash_of_nothing'
+  | 'unreadable_hash'
+  | 'placeholder'
+  | 'not_an_address'
+  | 'too_long'
+  | 'no_country'
+  | 'unknown_country'
+  | 'hashed_country'
+  | 'impossible_number'
+  | 'not_a_number'
+  | 'no_letters'
+  | 'not_a_code'
+  | 'not_of_country'
+
+/** What is known of the country of the user who has the value. */
+export interface Home {
+  /** ISO 3166-1 alpha-2, upper case; `''` if unknown. */
+  readonly country: string
+  /** How the user's own country came in. */
+  readonly given: '' | 'text' | 'hash'
+}
+
+/** MD5, SHA-1, SHA-224, SHA-384 and SHA-512 in hex; a letter tells them from long numbers. */
+const FOREIGN_HASH =
+  /^(?=\d*[a-f])(?:[0-9a-f]{32}|[0-9a-f]{40}|[0-9a-f]{56}|[0-9a-f]{96}|[0-9a-f]{128})$/i
+/** SHA-256 in Base64, in either alphabet. */
+const BASE64_HASH = /^[\w+/-]{43}=$/
+const PREFIXED_HASH = /^(?:sha-?256[:=]|0x)[0-9a-f]{64}$/i
+const LONGEST_HASH = 128
+
+/** A hash that is no SHA-256 in hex, or one with invisible characters around it. */
+function isUnreadableHash(text: string): boolean {
+  if (text.length > LONGEST_HASH) return false
+  return (
+    isHash(text) || FOREIGN_HASH.test(text) || BASE64_HASH.test(text) || PREFIXED_HASH.test(text)
+  )
+}
+
+/** What is wrong in any field. */
+function whyInAnyField(text: string): Reason | undefined {
+  if (isDamaged(text)) return 'damaged'
+  if (isHash(text) && givenHash(text) === '') return 'hash_of_nothing'
+  return isUnreadableHash(text) ? 'unreadable_hash' : undefined
+}
+
+function whyNoEmail(text: string): Reason {
+  if (isPlaceholder(text) || isPlaceholderAddress(lower(text))) return 'placeholder'
+  return text.includes('@') && isTooLongAddress(text) ? 'too_long' : 'not_an_address'
+}
+
+/** What follows the first of two numbers in a cell, as phone-rules.ts divides them. */
+const SECOND_NUMBER = /(?:[;,]|\sor\s|(?<=(?:\d\D*){7})\/).*$/is
+const EXTENSION = /(?:ext(?:ension)?|x|#)[\s.:=]*\d{1,9}$/iu
+const LETTER = /\p{L}/u
+const NOT_A_DIGIT = /\D/g
+const INTERNATIONAL = /^[^\p{L}\d]*(?:\+|00)/u
+/** Of libphonenumber. */
+const LONGEST_PHONE = 250
+/** Shorter rows of digits are no subscriber's number anywhere that a list may come from. */
+const SHORTEST_NATIONAL = 5
+/** The longest national number that libphonenumber takes. */
+const LONGEST_NATIONAL = 17
+const WITHOUT_COUNTRY = {
+  '': 'no_country',
+  text: 'unknown_country',
+  hash: 'hashed_country'
+} as const satisfies Record<Home['given'], Reason>
+
+function whyNoPhone(text: string, { country, given }: Home): Reason {
+  if (isPlaceholder(text)) return 'placeholder'
+  if (text.length > LONGEST_PHONE) return 'not_a_number'
+  const number = unwrapPhone(text).replace(SECOND_NUMBER, '').replace(EXTENSION, '')
+  const digits = number.replace(NOT_A_DIGIT, '')
+  if (LETTER.test(number) || digits === '') return 'not_a_number'
+  if (isFillerNumber(digits)) return 'placeholder'
+  if (country !== '' || INTERNATIONAL.test(number)) return 'impossible_number'
+  const isLikely = digits.length >= SHORTEST_NATIONAL && digits.length <= LONGEST_NATIONAL
+  return isLikely ? WITHOUT_COUNTRY[given] : 'impossible_number'
+}
+
+function whyNoName(text: string): Reason {
+  return isNamePlaceholder(text.replace(/\s+/g, ' ')) ? 'placeholder' : 'no_letters'
+}
+
+const ZEROS = /^[0\s.-]+$/
+
+function whyNoPostalCode(text: string, { country }: Home): Reason {
+  if (isPlaceholder(text) || ZEROS.test(text)) return 'placeholder'
+  const isCodeElsewhere = country !== '' && normalizePostalCodeFull(text, '') !== ''
+  return isCodeElsewhere ? 'not_of_country' : 'not_a_code'
+}
+
+const WHY = {
+  email: whyNoEmail,
+  phone: whyNoPhone,
+  firstName: whyNoName,
+  lastName: whyNoName,
+  country: (): Reason => 'unknown_country',
+  postalCode: whyNoPostalCode
+} as const
+
+/** The one reason for which a value that was given cannot be used in its field. */
+export function whyUnusable(field: keyof typeof WHY, value: string, home: Home): Reason {
+  const text = clean(value)
+  return whyInAnyField(text) ?? WHY[field](text, home)
+}
