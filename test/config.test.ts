@@ -150,7 +150,7 @@ test('every problem is listed at once, by its place, without a secret', (t) => {
     /^providers\.facebook\.eu-shop\.adAccountId: must match pattern/,
     'providers.facebook.eu-shop.apiVersoin: is not known here',
     "providers.facebook.no good: a tag's name is made of letters, digits, - and _",
-    /^providers\.myspace: unknown provider \(known: facebook, .*adcp\)$/
+    `providers.myspace: unknown provider (known: ${providers.map(({ name }) => name).join(', ')})`
   ])
   t.equal(problems.length, 13)
   t.notMatch(problems.join('\n'), SECRET)

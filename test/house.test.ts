@@ -115,8 +115,7 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
         'providers/provider.ts',
         'providers/errors.ts',
         'providers/http-client.ts',
-        'providers/sandbox.ts',
-        'providers/utf8-writer.ts'
+        'providers/sandbox.ts'
       ]
     ])
   )

@@ -6,6 +6,7 @@ import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import tap, { test, type Test } from 'tap'
+import { providers } from '../../providers/registry.ts'
 import { generateCustomers } from '../../src/cli/sample-customers.ts'
 import { startCommand } from '../support/command.ts'
 
@@ -80,7 +81,8 @@ test('the demo brings 25,000 users to every sandbox and nothing anywhere else', 
     ]
   )
   const start = lines.indexOf('What arrived') + 1
-  const rows = lines.slice(start, start + 5).map((line) => line.split(/ {2,}/))
+  const end = start + 1 + providers.length
+  const rows = lines.slice(start, end).map((line) => line.split(/ {2,}/))
   // Klaviyo makes one profile of two with the same phone number.
   const [held = ''] = rows[3]?.splice(6, 1) ?? []
   const segment = 'blotout_High_Value_Customers'
@@ -88,8 +90,12 @@ test('the demo brings 25,000 users to every sandbox and nothing anywhere else', 
   const some = count(withEmailOrPhone)
   const few = count(atKlaviyo)
   const nobody = `${count(customers, withEmailOrPhone)} no identifier`
+  t.same(
+    rows.map(([platform]) => platform),
+    ['Platform', ...providers.map(({ name }) => name)]
+  )
   const abroad = `${count(withEmailOrPhone, atKlaviyo)} phone region not supported`
-  t.same(rows, [
+  t.same(rows.slice(0, 5), [
     ['Platform', 'Tag', 'Segment', 'Sent', 'Received', 'Invalid', 'Held', 'Left out', 'Why'],
     ['facebook', 'demo', segment, all, all, '0', all, '0'],
     ['tiktok', 'demo', segment, some, some, '0', some, count(customers, withEmailOrPhone), nobody],

@@ -3,6 +3,7 @@ import { createServer } from 'node:http'
 import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
 import { test } from 'tap'
+import { providers } from '../../providers/registry.ts'
 import { startCommand } from '../support/command.ts'
 
 test('every platform has a sandbox, and its line of variables makes calls work', async (t) => {
@@ -11,7 +12,12 @@ test('every platform has a sandbox, and its line of variables makes calls work',
   const found = command.stdout().matchAll(/^\w+ (http:\/\/127\.0\.0\.1:\d+)$/gm)
   const urls = [...found].map(([, url = '']) => url)
   const [facebook = '', tiktok = '', klaviyo = '', adcp = ''] = urls
-  t.same(command.stdout().split('\n').slice(0, 10), [
+  const lines = command.stdout().split('\n')
+  t.same(
+    lines.flatMap((line) => /^(\w+) http:/.exec(line)?.[1] ?? []),
+    providers.map(({ name }) => name)
+  )
+  t.same(lines.slice(0, 10), [
     'Start the service with the variables of those platforms that it is to serve.',
     '',
     `facebook ${facebook}`,
@@ -64,10 +70,12 @@ test('docker-compose.yml points the service at the sandboxes by the same variabl
   const variables = [...command.stdout().matchAll(/^ {2}([A-Z]+_.*)$/gm)].map(([, line = '']) =>
     line.split(' ')
   )
-  t.equal(variables.length, 4)
-  variables.flat().forEach((variable) => {
-    const [name = '', value = ''] = variable.split('=')
-    const expected = name.endsWith('_BASE_URL') ? 'http://sandbox:910[1-4]' : value
-    t.match(compose, new RegExp(`^ +${name}: '?${expected}'?$`, 'm'))
-  })
+  t.equal(variables.length, providers.length)
+  for (const [place, ofPlatform] of variables.entries()) {
+    for (const variable of ofPlatform) {
+      const [name = '', value = ''] = variable.split('=')
+      const expected = name.endsWith('_BASE_URL') ? `http://sandbox:${9101 + place}` : value
+      t.match(compose, new RegExp(`^ +${name}: '?${expected}'?$`, 'm'))
+    }
+  }
 })
