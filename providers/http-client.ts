@@ -5,6 +5,8 @@ export interface PlatformCall {
   readonly method: 'GET' | 'POST' | 'PATCH' | 'DELETE'
   /** What is called, without ids and values: a span's name, e.g. `customaudiences.list`. */
   readonly operation: string
+  /** Another origin of the platform, in place of the client's: not where the tag has a `baseUrl`. */
+  readonly origin?: string
   /** Path below the origin, starting with `/`; ids in it already encoded. */
   readonly path: string
   readonly query?: Readonly<Record<string, string>>
@@ -57,7 +59,7 @@ export function parseJson(text: string): unknown {
   }
 }
 
-/** A pool of kept-alive connections to one origin. */
+/** A pool of kept-alive connections to one origin, and to others that calls name. */
 export function createHttpClient({ origin, timeoutMs }: HttpClientOptions): HttpClient {
   const agent = new Agent({
     connect: { timeout: Math.min(timeoutMs, 10_000) },
@@ -67,8 +69,8 @@ export function createHttpClient({ origin, timeoutMs }: HttpClientOptions): Http
   })
 
   return {
-    async send({ method, path, query, headers, body }, signal) {
-      const url = new URL(path, origin)
+    async send({ method, origin: other, path, query, headers, body }, signal) {
+      const url = new URL(path, other ?? origin)
       for (const [name, value] of Object.entries(query ?? {})) url.searchParams.set(name, value)
       try {
         const answer = await request(url, {

@@ -65,6 +65,17 @@ test('a call that cannot be formed is no passing fault', async (t) => {
   })
 })
 
+test('a call that names another origin goes there', async (t) => {
+  const [provider] = providers
+  const sandbox = await provider!.sandbox()
+  const client = createHttpClient({ origin: 'http://127.0.0.1:9', timeoutMs: 1_000 })
+  t.teardown(() => Promise.all([client.close(), sandbox.close()]))
+  const call = { method: 'GET', operation: 'x', path: '/_sandbox/requests' } as const
+  const { signal } = new AbortController()
+  t.equal((await client.send({ ...call, origin: sandbox.url }, signal)).status, 200)
+  await t.rejects(client.send(call, signal), { message: 'no answer (ECONNREFUSED)' })
+})
+
 test('every platform can be called at another origin, which has no path to lose', async (t) => {
   const origins = [
     'http://127.0.0.1:9101',
