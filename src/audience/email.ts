@@ -14,6 +14,8 @@ const TOP_LEVEL = /^(?:xn--[a-z0-9-]{1,59}|[\p{L}\p{M}]{2,63})$/u
 const PLAIN_ADDRESS =
   /^[\w!#$%&'*+/=?^`{|}~-]+(?:\.[\w!#$%&'*+/=?^`{|}~-]+)*@(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}$/i
 
+const NOT_ALPHANUMERIC = /[^a-z0-9]/g
+
 /** Local parts that say that there is no address, whatever the domain. */
 const NO_ADDRESS: ReadonlySet<string> = new Set([
   'noemail',
@@ -142,4 +144,17 @@ export function stripEmail(address: string): string {
   const [local = ''] = address.slice(0, at).split('+')
   const stripped = local.replaceAll('.', '')
   return stripped === '' ? address : stripped + address.slice(at)
+}
+
+/**
+ * A normalised address without `+tag` and with only the letters and digits of ASCII in its local part;
+ * the domain stays as it is. (Reddit, "Manual advanced matching", for all domains.) Where nothing of
+ * the local part is left the address stays too: people must not become one.
+ */
+export function canonicalEmail(address: string): string {
+  const at = address.indexOf('@')
+  if (at < 0) return ''
+  const [local = ''] = address.slice(0, at).split('+')
+  const letters = local.replace(NOT_ALPHANUMERIC, '')
+  return letters === '' ? address : letters + address.slice(at)
 }

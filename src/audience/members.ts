@@ -1,5 +1,5 @@
 import { toColumn } from './distinct.ts'
-import { normalizeEmail, stripEmail } from './email.ts'
+import { canonicalEmail, normalizeEmail, stripEmail } from './email.ts'
 import { externalId } from './external-id.ts'
 import { givenHash, sha256 } from './hash.ts'
 import { isPlainNumber, parsePhone } from './phone.ts'
@@ -22,6 +22,7 @@ import {
  *
  * - `email`: trimmed, NFC, lower case.
  * - `emailStripped`: the same without `+tag` and without dots in the local part (TikTok's older rule).
+ * - `emailCanonical`: without `+tag`, only letters and digits in the local part (Reddit).
  * - `phoneE164`: `+4915112345678`.
  * - `phoneDigits`: E.164 without the `+` (Meta).
  * - `firstName`, `lastName`: lower case, without punctuation and white space (Meta).
@@ -32,6 +33,7 @@ import {
 export type MatchForm =
   | 'email'
   | 'emailStripped'
+  | 'emailCanonical'
   | 'phoneE164'
   | 'phoneDigits'
   | 'firstName'
@@ -89,13 +91,14 @@ export interface Members {
   repaired(field: MatchField): readonly boolean[]
 }
 
-type RowForm = 'email' | 'emailStripped' | 'phoneE164' | 'phoneDigits'
+type RowForm = 'email' | 'emailStripped' | 'emailCanonical' | 'phoneE164' | 'phoneDigits'
 type RepeatingForm = Exclude<MatchForm, RowForm>
 
 /** The fields of the forms whose values are nearly all different: a look-up would not pay. */
 const ROW_FIELDS: Readonly<Record<RowForm, 'email' | 'phone'>> = {
   email: 'email',
   emailStripped: 'email',
+  emailCanonical: 'email',
   phoneE164: 'phone',
   phoneDigits: 'phone'
 }
@@ -192,6 +195,7 @@ function membersOf(
   const rowTexts: Readonly<Record<RowForm, () => readonly string[]>> = {
     email: () => given.email.map((value) => normalizeEmail(clearText(value))),
     emailStripped: () => text('email').map((address) => stripEmail(address)),
+    emailCanonical: () => text('email').map((address) => canonicalEmail(address)),
     phoneE164: () => phones().e164,
     phoneDigits: () => phones().e164.map((number) => number.slice(1))
   }

@@ -12,6 +12,7 @@ import { generateCustomers } from '../../src/cli/sample-customers.ts'
 const FIELD_OF: Record<MatchForm, MatchField> = {
   email: 'email',
   emailStripped: 'email',
+  emailCanonical: 'email',
   phoneE164: 'phone',
   phoneDigits: 'phone',
   firstName: 'firstName',
@@ -94,6 +95,7 @@ test('rows of all columns belong to the same users', async (t) => {
   const expected: Record<MatchForm, string[]> = {
     email: ['a.b+c@example.com', '', '', 'a.b+c@example.com'],
     emailStripped: ['ab@example.com', '', '', 'ab@example.com'],
+    emailCanonical: ['ab@example.com', '', '', 'ab@example.com'],
     phoneE164: ['', '', '+4915123456789', ''],
     phoneDigits: ['', '', '4915123456789', ''],
     firstName: ['jürgen', '', '', ''],
@@ -239,6 +241,7 @@ const anyUser = fc.record(
 const PATTERNS: Record<MatchForm, RegExp> = {
   email: /^(?:[^@\s<>",;A-Z]+@[^@\s<>",;A-Z]+\.[^@\s<>",;A-Z]+)?$/,
   emailStripped: /^(?:[^@\s<>",;A-Z]+@[^@\s<>",;A-Z]+\.[^@\s<>",;A-Z]+)?$/,
+  emailCanonical: /^(?:[^@\s<>",;A-Z]+@[^@\s<>",;A-Z]+\.[^@\s<>",;A-Z]+)?$/,
   phoneE164: /^(?:\+[1-9]\d{5,14})?$/,
   phoneDigits: /^(?:[1-9]\d{5,14})?$/,
   firstName: /^[^\sA-Z\p{P}\p{S}\p{C}]*$/u,

@@ -15,6 +15,7 @@ function hashed(user: User, form: MatchForm): string | undefined {
 const META = 'Meta, "Customer information parameters"'
 const PARAM_BUILDER = "Meta's capi-param-builder"
 const TIKTOK = 'TikTok, "Email Specific Normalization"'
+const REDDIT = 'Reddit, "Manual advanced matching"'
 const TIKTOK_IDS = 'TikTok, "List of supported IDs"'
 const RFC = 'RFC 5321, RFC 5322, RFC 6531'
 const FILLED_IN = 'typed to get past a form'
@@ -104,6 +105,30 @@ test('the stripped form of an address loses +tag and dots, its domain nothing', 
   for (const [source, given, expected] of vectors) {
     t.equal(normalized({ email: given }, 'emailStripped'), expected, `${given}: ${source}`)
   }
+})
+
+test('the canonical form of addresses', async (t) => {
+  const vectors: [source: string, given: string, expected: string][] = [
+    [REDDIT, 'Al.ice$+Apple@Example.Com', 'alice@example.com'],
+    [REDDIT, 'alice@example.com', 'alice@example.com'],
+    [
+      REDDIT,
+      "mary-ann_o'neil.7+x@sub-domain.example.co.uk",
+      'maryannoneil7@sub-domain.example.co.uk'
+    ],
+    ['only the letters of ASCII', 'jürgen@müller.de', 'jrgen@müller.de'],
+    ['nothing would remain', '李明@example.com', '李明@example.com'],
+    ['nothing would remain', '_+tag@example.com', '_+tag@example.com'],
+    ['not an address', 'n/a', '']
+  ]
+  for (const [source, given, expected] of vectors) {
+    t.equal(normalized({ email: given }, 'emailCanonical'), expected, `${given}: ${source}`)
+  }
+  t.equal(
+    hashed({ email: 'Al.ice$+Apple@Example.Com' }, 'emailCanonical'),
+    'ff8d9819fc0e12bf0d24892e45987e249a28dce836a85cad60e28eaaa8c6d976',
+    REDDIT
+  )
 })
 
 const phones: [source: string, given: string, country: string, expected: string][] = [
