@@ -1,0 +1,33 @@
+import { ServiceError, UnreachableError } from '../client/errors.ts'
+import { IntakeError } from '../intake/intake.ts'
+import { EXIT, ExitError } from './exit.ts'
+
+/** What to do about an answer of the service, by its status. */
+const ADVICE: ReadonlyMap<number, string> = new Map([
+  [
+    401,
+    "Give one of the service's AUDIENCE_API_KEYS by the environment variable AUDIENCE_API_KEY."
+  ],
+  [404, 'Is this the right service (--url or AUDIENCE_URL), and the right key?'],
+  [413, 'Send smaller batches: --batch-size.'],
+  [503, 'Try again later. The service is busy, closing or without its database.']
+])
+
+/** What people are told of an error, and how the command ends with it. */
+export function explainError(error: unknown): ExitError {
+  if (error instanceof ExitError) return error
+  if (error instanceof IntakeError) return new ExitError(EXIT.wrongUse, error.message)
+  if (error instanceof UnreachableError) {
+    return new ExitError(
+      EXIT.refused,
+      `${error.message}.\nIs the service running there? Start it with \`audience serve\`, or name its address by --url or AUDIENCE_URL.`
+    )
+  }
+  if (error instanceof ServiceError) {
+    const advice = ADVICE.get(error.status)
+    const text = `The service refuses: ${error.message}`
+    return new ExitError(EXIT.refused, advice === undefined ? text : `${text}\n${advice}`)
+  }
+  const message = error instanceof Error ? error.message : String(error)
+  return new ExitError(EXIT.failed, `Unexpected error: ${message}`)
+}

@@ -1,0 +1,382 @@
+import type { Providers, SessionStatus } from '../api/answers.ts'
+import type { AudienceType } from '../audience/schemas.ts'
+import { type Accepted, type Client, createClient, type Upload } from '../client/client.ts'
+import { ServiceError } from '../client/errors.ts'
+import { type Outgoing, sendBatches, type Session } from '../client/send-batches.ts'
+import { newSessionId } from '../client/session-id.ts'
+import { CUSTOMER_FIELDS, type Mapping, type Survey } from '../intake/intake.ts'
+import { readBatches } from '../intake/read-users.ts'
+import { survey } from '../intake/survey.ts'
+import { describeFile } from './describe-file.ts'
+import { dryRun } from './dry-run.ts'
+import { EXIT, type ExitCode, ExitError } from './exit.ts'
+import { explainError } from './explain-error.ts'
+import { type FileSource, openSource } from './file-source.ts'
+import { followSession, outcomeOf } from './follow.ts'
+import { listenForInterruption } from './interruption.ts'
+import type { ServiceOptions } from './options.ts'
+import { bar, createProgress, duration, percent, type Progress } from './progress.ts'
+import { printSession } from './session-report.ts'
+import { count } from './table.ts'
+import { onError, printJson, tell } from './terminal.ts'
+import {
+  differingOptions,
+  findStates,
+  fingerprint,
+  removeState,
+  saveState,
+  stateFolder,
+  type UploadState
+} from './upload-state.ts'
+
+/** `audience upload`: a file of customers becomes an audience at every platform. */
+
+export interface UploadOptions extends ServiceOptions {
+  readonly name: string
+  readonly type: AudienceType
+  readonly mode: 'add' | 'remove'
+  readonly map?: Mapping
+  readonly channels?: string
+  readonly defaultCountry?: string
+  readonly disablePrefix?: boolean
+  readonly batchSize: number
+  readonly sync?: boolean
+  readonly dryRun?: boolean
+  readonly resume?: boolean
+  /** Minutes. */
+  readonly wait: number
+}
+
+/** Batches under way at once, and so in memory. */
+const IN_FLIGHT = 3
+
+export async function upload(file: string, options: UploadOptions): Promise<ExitCode> {
+  const interruption = listenForInterruption()
+  const { signal } = interruption
+  const client = createClient(options)
+  let source: FileSource | undefined
+  try {
+    await assertReady(client, options, signal)
+    source = await openSource(file, signal)
+    const found = await look(source, options, signal)
+    for (const line of describeFile(source.name, found.survey)) tell(line)
+    if (options.dryRun === true) {
+      return await dryRun({
+        client,
+        source,
+        upload: toUpload(options),
+        signal,
+        ...found,
+        ...options
+      })
+    }
+    return await send(client, source, found, options, signal)
+  } catch (error) {
+    // Whatever was cut short by it failed because of it.
+    if (signal.aborted && !(error instanceof ExitError)) throw signal.reason
+    throw error
+  } finally {
+    await source?.close()
+    interruption.end()
+  }
+}
+
+/** Finds out what would end in a refusal before a large file is read. */
+async function assertReady(
+  client: Client,
+  { channels, dryRun: isDryRun }: UploadOptions,
+  signal: AbortSignal
+): Promise<void> {
+  const { providers } = await client.providers(false, signal)
+  if (providers.length === 0 && isDryRun !== true) {
+    throw new ExitError(
+      EXIT.refused,
+      'The service has no platform to send to. Configure one as docs/configuration.md tells; --dry-run works without.'
+    )
+  }
+  const unknown = channels?.split(',').find((channel) => !isConfigured(channel.trim(), providers))
+  if (unknown !== undefined) {
+    const known = providers.map(({ provider, tag }) => `${provider}/${tag}`).join(', ')
+    throw new ExitError(
+      EXIT.wrongUse,
+      `--channels: "${unknown.trim()}" is not configured at the service (configured: ${known || 'nothing'})`
+    )
+  }
+}
+
+const isConfigured = (channel: string, providers: Providers['providers']) =>
+  providers.some(({ provider, tag }) => channel === provider || channel === `${provider}/${tag}`)
+
+interface Found {
+  readonly survey: Survey
+  /** SHA-256 of the file. */
+  readonly fileHash: string
+}
+
+/** The whole first pass: what the file is, and how many customers are in it. */
+async function look(
+  source: FileSource,
+  options: UploadOptions,
+  signal: AbortSignal
+): Promise<Found> {
+  const progress = createProgress(process.stderr)
+  const onProgress = (bytes: number) => {
+    const share = source.bytes === 0 ? 1 : bytes / source.bytes
+    progress.show(`Reading ${source.name} ${percent(share)}`, tenth(share))
+  }
+  try {
+    const [found, fileHash] = await Promise.all([
+      survey(source, { mapping: options.map, signal, onProgress }),
+      source.hash(signal)
+    ])
+    return { survey: found, fileHash }
+  } finally {
+    progress.end()
+  }
+}
+
+/** What counts as news where progress is told in lines. */
+const tenth = (share: number) => String(Math.floor(share * 10))
+
+function toUpload(options: UploadOptions): Upload {
+  const { name, type, mode, disablePrefix, channels, defaultCountry, sync } = options
+  return { name, type, mode, disablePrefix, channels, defaultCountry, sync }
+}
+
+/** Options that say what is sent: with others it is another upload. */
+function fingerprints(options: UploadOptions, { mapping }: Survey): UploadState['options'] {
+  const { name, type, mode, channels, defaultCountry, disablePrefix, batchSize } = options
+  const given = {
+    '--name': name,
+    '--type': type,
+    '--mode': mode,
+    '--map': CUSTOMER_FIELDS.map((field) => mapping[field]),
+    '--channels': channels,
+    '--default-country': defaultCountry,
+    '--disable-prefix': disablePrefix,
+    '--batch-size': batchSize
+  }
+  return Object.fromEntries(
+    Object.entries(given).map(([option, value]) => [option, fingerprint(value)])
+  )
+}
+
+interface Start {
+  readonly state: UploadState
+  /** Sequences that the service has. */
+  readonly received: ReadonlySet<number>
+}
+
+/** The session to send to: a new one, or that of a broken upload of the same file. */
+async function begin(
+  client: Client,
+  found: Found,
+  options: UploadOptions,
+  signal: AbortSignal
+): Promise<Start> {
+  const folder = stateFolder(process.env)
+  const { url, resume } = options
+  const fingerprinted = fingerprints(options, found.survey)
+  const earlier = await findStates(folder, { url, fileHash: found.fileHash })
+  const same = earlier.find((state) => differingOptions(state, fingerprinted).length === 0)
+  if (resume === true && same !== undefined) {
+    const received = await receivedOf(client, same.sessionId, signal)
+    tell(
+      `Going on with session ${same.sessionId}: the service has ${count(received.size)} batches.`
+    )
+    return { state: same, received }
+  }
+  const [other] = earlier
+  if (resume === true && other !== undefined) {
+    const names = differingOptions(other, fingerprinted).join(', ')
+    throw new ExitError(
+      EXIT.wrongUse,
+      `A broken upload of this file is known (session ${other.sessionId}), but with other options: ${names}. Give those of then to go on with it, or leave --resume out to send the file from the beginning.`
+    )
+  }
+  if (resume === true)
+    tell('No broken upload of this file is known: it is sent from the beginning.')
+  else if (same !== undefined) {
+    tell(`An earlier upload of this file was broken off; --resume goes on with it.`)
+  }
+  const startedAt = new Date().toISOString()
+  const sessionId = newSessionId()
+  const state = { sessionId, url, fileHash: found.fileHash, options: fingerprinted, startedAt }
+  await saveState(folder, state).catch(() =>
+    tell(`${folder} cannot be written: this upload cannot be resumed if it is broken off.`)
+  )
+  return { state, received: new Set() }
+}
+
+/** A session of which no batch has arrived is not known to the service. */
+async function receivedOf(
+  client: Client,
+  sessionId: number,
+  signal: AbortSignal
+): Promise<ReadonlySet<number>> {
+  try {
+    const { batches } = await client.session(sessionId, { limit: 1 }, signal)
+    return new Set(batches.received)
+  } catch (error) {
+    if (error instanceof ServiceError && error.status === 404) return new Set()
+    throw error
+  }
+}
+
+async function send(
+  client: Client,
+  source: FileSource,
+  found: Found,
+  options: UploadOptions,
+  signal: AbortSignal
+): Promise<ExitCode> {
+  const { state, received } = await begin(client, found, options, signal)
+  const { sessionId } = state
+  const totalUsers = found.survey.users
+  const totalBatches = Math.ceil(totalUsers / options.batchSize)
+  const session: Session = { sessionId, totalBatches, totalUsers }
+  tell(
+    `Session ${sessionId}: ${count(totalUsers)} customers in ${count(totalBatches)} batches to ${options.url}`
+  )
+  const sent = await sendAll(client, source, found, session, received, options, signal).catch(
+    (error: unknown) => {
+      throw notAllSent(error, sessionId)
+    }
+  )
+  if (signal.aborted && sent.users < totalUsers) throw notAllSent(signal.reason, sessionId)
+  if (sent.users !== totalUsers || !(await source.isUnchanged())) {
+    throw new ExitError(
+      EXIT.wrongUse,
+      'The file was changed while it was sent. Upload it again once it is complete.',
+      { sessionId }
+    )
+  }
+  const status = await follow(client, sessionId, options, signal)
+  const exitCode = outcomeOf(status)
+  if (exitCode !== EXIT.unfinished) await removeState(stateFolder(process.env), state)
+  report(status, exitCode, { sessionId, batches: sent, survey: found.survey }, options)
+  return exitCode
+}
+
+interface Sent {
+  /** Customers that the service has, those of an earlier attempt among them. */
+  users: number
+  /** Batches sent now, and those that the service had. */
+  sent: number
+  skipped: number
+}
+
+async function sendAll(
+  client: Client,
+  source: FileSource,
+  found: Found,
+  session: Session,
+  received: ReadonlySet<number>,
+  options: UploadOptions,
+  signal: AbortSignal
+): Promise<Sent> {
+  const progress = createProgress(process.stderr)
+  const done: Sent = { users: 0, sent: 0, skipped: 0 }
+  const show = createSendProgress(progress, session)
+  try {
+    const batches = readBatches(source, found.survey, { batchUsers: options.batchSize })
+    await sendBatches(client, toUpload(options), session, batches, {
+      inFlight: options.sync === true ? 1 : IN_FLIGHT,
+      skip: received,
+      signal,
+      onSkipped: ({ users }: Outgoing) => {
+        done.users += users.length
+        done.skipped += 1
+        show(done, 0)
+      },
+      onSent: ({ sequence, users }: Outgoing, { failed }: Accepted) => {
+        done.users += users.length
+        done.sent += 1
+        show(done, users.length)
+        for (const text of failed) progress.note(onError('yellow', `Batch ${sequence}: ${text}`))
+      },
+      onTrouble: (error: unknown, againInMs: number) =>
+        progress.note(
+          onError('yellow', `${shortly(error)}; trying again in ${duration(againInMs)}`)
+        )
+    })
+  } finally {
+    progress.end()
+  }
+  return done
+}
+
+const shortly = (error: unknown) => (error instanceof Error ? error.message : 'unknown')
+
+/** Bar, customers, customers per second and time left. */
+function createSendProgress(progress: Progress, { totalUsers }: Session) {
+  const startedAt = performance.now()
+  let sentNow = 0
+  return ({ users }: Sent, further: number) => {
+    sentNow += further
+    const perMs = sentNow / (performance.now() - startedAt)
+    const share = users / totalUsers
+    const left = perMs > 0 ? `${duration((totalUsers - users) / perMs)} left` : ''
+    const rate = perMs > 0 ? `${count(Math.round(perMs * 1_000))}/s` : ''
+    progress.show(
+      [bar(share), `${count(users)} of ${count(totalUsers)} customers`, rate, left]
+        .filter(Boolean)
+        .join('  '),
+      tenth(share)
+    )
+  }
+}
+
+/** What the service has it keeps: the same command goes on behind it. */
+function notAllSent(error: unknown, sessionId: number): ExitError {
+  const { exitCode, message } = explainError(error)
+  return new ExitError(
+    exitCode,
+    `${message}\nNot everything was sent. Go on with the same command and --resume (session ${sessionId}).`,
+    { sessionId, resumable: true }
+  )
+}
+
+async function follow(
+  client: Client,
+  sessionId: number,
+  { wait }: UploadOptions,
+  signal: AbortSignal
+): Promise<SessionStatus> {
+  try {
+    return await followSession(client, sessionId, { waitMs: wait * 60_000, signal })
+  } catch (error) {
+    if (!signal.aborted) throw error
+    throw new ExitError(
+      EXIT.interrupted,
+      `Interrupted. Everything was sent and the service goes on by itself: audience status ${sessionId} --watch`,
+      { sessionId }
+    )
+  }
+}
+
+interface Result {
+  readonly sessionId: number
+  readonly batches: Sent
+  readonly survey: Survey
+}
+
+function report(
+  status: SessionStatus,
+  exitCode: ExitCode,
+  { sessionId, batches, survey: { layout, mapping, unusedColumns, users } }: Result,
+  { json }: UploadOptions
+): void {
+  if (json === true) {
+    const { sent, skipped } = batches
+    printJson({
+      success: exitCode === EXIT.delivered,
+      sessionId,
+      file: { ...layout, mapping, unusedColumns, users },
+      batches: { sent, skipped },
+      status
+    })
+    return
+  }
+  printSession(status)
+}
