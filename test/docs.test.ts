@@ -6,6 +6,7 @@ import { Type, type TSchema } from 'typebox'
 import packageJson from '../package.json' with { type: 'json' }
 import { providers } from '../providers/registry.ts'
 import { withTables } from '../src/cli/reference.ts'
+import { COMMAND_LINE_SETTINGS } from '../src/cli/settings.ts'
 import { environmentName, loadConfig, Settings } from '../src/config.ts'
 import { catalogue } from '../src/errors.ts'
 
@@ -125,6 +126,7 @@ test('a variable is told with its value, default and whether it is secret', asyn
 
 const environmentNames: ReadonlySet<string> = new Set([
   ...Object.keys(Settings.properties),
+  ...COMMAND_LINE_SETTINGS,
   ...providers.flatMap(({ name, variables }) =>
     Object.keys(variables.properties).map((variable) => environmentName(name, variable))
   )
