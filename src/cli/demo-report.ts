@@ -1,12 +1,16 @@
 import { Type } from 'typebox'
 import { Value } from 'typebox/value'
 import type { Sandbox } from '../../providers/sandbox.ts'
+import type { DestinationStatus, SessionStatus } from '../api/answers.ts'
 import type { Batch, User } from '../audience/schemas.ts'
-import type { DestinationStatus, SessionStatus } from './audience-client.ts'
+import { count, reasons, table } from './table.ts'
 
 /** A tag's status beside what its platform really holds. */
 export interface Outcome {
-  readonly status: DestinationStatus
+  readonly status: Pick<
+    DestinationStatus,
+    'provider' | 'tag' | 'segment' | 'state' | 'users' | 'leftOutBy' | 'lastError'
+  >
   /** Distinct members of the segment. */
   readonly held: number
 }
@@ -42,15 +46,8 @@ export function problemsOf(outcomes: readonly Outcome[], users: number): string[
   })
 }
 
-function stateOf({ state, lastError }: DestinationStatus): string {
+function stateOf({ state, lastError }: Outcome['status']): string {
   return lastError === null ? state : `${state}: ${lastError.message}`
-}
-
-/** How far an upload has come, in one line. */
-export function progressOf({ destinations }: SessionStatus): string {
-  return destinations
-    .map(({ provider, state, users }) => `${provider} ${count(users.sent)} ${state}`)
-    .join(' · ')
 }
 
 const HEADINGS = [
@@ -64,32 +61,14 @@ const HEADINGS = [
   'Left out',
   'Why'
 ]
-/** Columns of numbers are aligned to the right. */
 const NUMBERS = new Set(['Sent', 'Received', 'Invalid', 'Held', 'Left out'])
 
 /** Lines of a table of the outcomes, the heading first. */
-export function tableOf(outcomes: readonly Outcome[]): string[] {
-  const rows = [HEADINGS, ...outcomes.map(cellsOf)]
-  const widths = HEADINGS.map((_heading, column) =>
-    Math.max(...rows.map((cells) => cells[column]?.length ?? 0))
-  )
-  return rows.map((cells) =>
-    cells
-      .map((cell, column) => {
-        const width = widths[column] ?? 0
-        return NUMBERS.has(HEADINGS[column] ?? '') ? cell.padStart(width) : cell.padEnd(width)
-      })
-      .join('  ')
-      .trimEnd()
-  )
-}
+export const tableOf = (outcomes: readonly Outcome[]): string[] =>
+  table(HEADINGS, outcomes.map(cellsOf), NUMBERS)
 
 function cellsOf({ status, held }: Outcome): string[] {
   const { provider, tag, segment, users, leftOutBy } = status
-  const reasons = Object.entries(leftOutBy)
-    .filter(([, left]) => left > 0)
-    .map(([reason, left]) => `${count(left)} ${reason.replaceAll('_', ' ')}`)
-    .join(', ')
   return [
     provider,
     tag,
@@ -99,12 +78,8 @@ function cellsOf({ status, held }: Outcome): string[] {
     count(users.invalid),
     count(held),
     count(users.leftOut),
-    reasons
+    reasons(leftOutBy)
   ]
-}
-
-export function count(users: number): string {
-  return users.toLocaleString('en-US')
 }
 
 const EXAMPLE_USER: User = {

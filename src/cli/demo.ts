@@ -6,14 +6,18 @@ import closeWithGrace from 'close-with-grace'
 import pino from 'pino'
 import { providers } from '../../providers/registry.ts'
 import type { Sandbox } from '../../providers/sandbox.ts'
+import type { SessionStatus } from '../api/answers.ts'
 import { buildApp } from '../app.ts'
 import type { User } from '../audience/schemas.ts'
+import { createClient } from '../client/client.ts'
+import { sendBatches } from '../client/send-batches.ts'
 import { loadConfig } from '../config.ts'
-import { followSession, postBatch, type SessionStatus } from './audience-client.ts'
-import { count, curlCommands, outcomesOf, problemsOf, progressOf, tableOf } from './demo-report.ts'
+import { curlCommands, outcomesOf, problemsOf, tableOf } from './demo-report.ts'
+import { progressOf } from './follow.ts'
 import { createProgress } from './progress.ts'
 import { generateCustomers } from './sample-customers.ts'
 import { closeSandboxes, startSandboxes } from './sandboxes.ts'
+import { count } from './table.ts'
 
 /**
  * `npm run demo`: the service and a stand-in of every platform on this machine, and an audience that
@@ -54,20 +58,32 @@ async function writeCustomers(file: string): Promise<User[]> {
   return users
 }
 
+async function* batchesOf(users: readonly User[]): AsyncGenerator<readonly User[]> {
+  for (let start = 0; start < users.length; start += BATCH_USERS) {
+    yield users.slice(start, start + BATCH_USERS)
+  }
+}
+
 /** Uploads the users in batches and waits until all platforms are done with them. */
 async function upload(serviceUrl: string, users: readonly User[]): Promise<SessionStatus> {
+  const client = createClient({ url: serviceUrl })
   const totalBatches = Math.ceil(users.length / BATCH_USERS)
-  let statusUrl = new URL(serviceUrl)
-  for (let sequence = 1; sequence <= totalBatches; sequence += 1) {
-    const part = users.slice((sequence - 1) * BATCH_USERS, sequence * BATCH_USERS)
-    const batch = { sessionId: SESSION_ID, sequence, totalBatches, totalUsers: users.length }
-    statusUrl = await postBatch(serviceUrl, { audience: AUDIENCE, batch, users: part })
-    console.log(`Batch ${sequence} of ${totalBatches}: ${count(part.length)} users accepted`)
-  }
+  const session = { sessionId: SESSION_ID, totalBatches, totalUsers: users.length }
+  await sendBatches(client, { name: AUDIENCE, type: 'custom' }, session, batchesOf(users), {
+    inFlight: 1,
+    onSent: ({ sequence, users: { length } }) =>
+      console.log(`Batch ${sequence} of ${totalBatches}: ${count(length)} users accepted`)
+  })
   const progress = createProgress(process.stdout)
-  const signal = once ? AbortSignal.timeout(SETTLE_WITHIN_MS) : new AbortController().signal
-  const onStatus = (status: SessionStatus) => progress.show(progressOf(status))
-  return followSession(statusUrl, onStatus, signal).finally(() => progress.end())
+  const signal = once ? AbortSignal.timeout(SETTLE_WITHIN_MS) : undefined
+  let latest: SessionStatus | undefined
+  for await (const status of client.follow(SESSION_ID, { signal })) {
+    latest = status
+    progress.show(progressOf(status))
+  }
+  progress.end()
+  if (latest === undefined) throw new Error('the session was never seen')
+  return latest
 }
 
 /** Prints how the upload ended; true if everything was delivered. */

@@ -57,7 +57,8 @@ export function outcomeOf({ state }: Pick<SessionStatus, 'state'>): ExitCode {
   return state === 'failed' ? EXIT.failed : EXIT.unfinished
 }
 
-function progressOf({ destinations }: SessionStatus): string {
+/** How far an upload has come, in one line. */
+export function progressOf({ destinations }: Pick<SessionStatus, 'destinations'>): string {
   return destinations
     .map(({ provider, tag, state, users }) => `${provider}/${tag} ${count(users.sent)} ${state}`)
     .join(' · ')
