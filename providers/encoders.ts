@@ -2,6 +2,7 @@ import { encoder as adcp } from './adcp/encode.ts'
 import { encoder as facebook } from './facebook/encode.ts'
 import { encoder as klaviyo } from './klaviyo/encode.ts'
 import type { Provider } from './provider.ts'
+import { encoder as reddit } from './reddit/encode.ts'
 import { encoder as tiktok } from './tiktok/encode.ts'
 
 /**
@@ -12,5 +13,6 @@ export const encoders: Readonly<Record<string, Provider['encoder']>> = {
   facebook,
   tiktok,
   klaviyo,
-  adcp
+  adcp,
+  reddit
 }
