@@ -226,6 +226,34 @@ test('shell blocks call only npm scripts that exist', async (t) => {
   )
 })
 
+/** Whether these lines are in the file, in this order; `// …` stands for lines that are left out. */
+function quotes(path: string, code: string): boolean {
+  let rest = `\n${read(path)}`
+  return code.split(/^ *\/\/ …\n/m).every((lines) => {
+    const start = rest.indexOf(`\n${lines}`)
+    rest = start < 0 ? '' : rest.slice(start + lines.length)
+    return start >= 0
+  })
+}
+
+test('docs/adding-a-platform.md quotes every file of its example as it is', async (t) => {
+  const page = read('docs/adding-a-platform.md')
+  const blocks = [...page.matchAll(/^```(\w+)(?: (\S+))?\n(.*?)^```$/gms)]
+    .map(([, language, path = '', code = '']) => ({ language, path, code }))
+    .filter(({ language }) => language !== 'sh')
+  for (const { path, code } of blocks) t.ok(path !== '' && quotes(path, code), `${path}: ${code}`)
+  const quoted = new Set(blocks.map(({ path }) => path))
+  t.same(
+    readdirSync(join(ROOT, 'providers/reddit')).filter(
+      (name) => !quoted.has(`providers/reddit/${name}`)
+    ),
+    []
+  )
+  t.ok(quotes('.taprc', 'type-strip-only: true\n// …\njobs: 4\n'))
+  t.notOk(quotes('.taprc', 'jobs: 4\n// …\ntype-strip-only: true\n'), 'not in this order')
+  t.notOk(quotes('.taprc', 'only: true\n'), 'not a whole line')
+})
+
 test('no document names a place on the machine it was written on', async (t) => {
   const places = /(?:^|[\s("'`])(?:\/(?:home|root|tmp|work|Users|private|var)\/|~\/|[A-Z]:\\)/m
   const found = DOCUMENTS.filter((document) => places.test(read(document)))
