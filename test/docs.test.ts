@@ -212,6 +212,14 @@ test('the README leads to every document', async (t) => {
   t.same(missing, [])
 })
 
+test('docs/security.md tells what every platform receives', async (t) => {
+  const page = read('docs/security.md')
+  t.same(
+    providers.filter(({ name }) => !page.includes(`](platforms/${name}.md#what-is-sent)`)),
+    []
+  )
+})
+
 test('shell blocks call only npm scripts that exist', async (t) => {
   const scripts = new Set(Object.keys(packageJson.scripts))
   const called = DOCUMENTS.flatMap((document) =>
