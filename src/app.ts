@@ -5,6 +5,7 @@ import type { DestinationStream } from 'pino'
 import adcpPush from '../plugins/adcp-push.ts'
 import auth from '../plugins/auth.ts'
 import closing from '../plugins/closing.ts'
+import consolePage from '../plugins/console.ts'
 import dispatcher from '../plugins/dispatcher.ts'
 import errors, { answerClientError, answerUnreadableAddress } from '../plugins/errors.ts'
 import mcp from '../plugins/mcp.ts'
@@ -101,5 +102,6 @@ export async function buildApp(config: Config, options: AppOptions = {}): Promis
   await app.register(eventRoutes)
   await app.register(providerRoutes)
   await app.register(healthRoutes)
+  await app.register(consolePage)
   return app
 }

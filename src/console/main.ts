@@ -1,0 +1,3 @@
+import { startConsole } from './shell.ts'
+
+startConsole(document.body)
