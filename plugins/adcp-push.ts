@@ -22,6 +22,8 @@ const CLOSE_WITHIN_MS = 5_000
 /** How long others may keep the keys, in seconds: a new one is published before it is used. */
 const KEYS_FOR_S = 300
 
+const openRoute = (operationId: string) => ({ config: { open: true }, schema: { operationId } })
+
 /** Pushes of completed tasks to those who asked for them, and the keys that they are signed with. */
 export default fp<PushPluginOptions>(
   async (app, { config, clock, timeoutMs = TIMEOUT_MS }) => {
@@ -42,9 +44,8 @@ export default fp<PushPluginOptions>(
       await poster.close()
     })
 
-    const open = { config: { open: true } }
     const jwks = jwksOf(signingKeys(keys))
-    app.get('/.well-known/jwks.json', open, async (_request, reply) => {
+    app.get('/.well-known/jwks.json', openRoute('getKeys'), async (_request, reply) => {
       return reply.header('cache-control', `public, max-age=${KEYS_FOR_S}`).send(jwks)
     })
     if (publicUrl === undefined) return
@@ -54,7 +55,7 @@ export default fp<PushPluginOptions>(
       url: `${publicUrl}/mcp`,
       jwks_uri: `${publicUrl}/.well-known/jwks.json`
     }
-    app.get('/.well-known/brand.json', open, async (_request, reply) => {
+    app.get('/.well-known/brand.json', openRoute('getBrand'), async (_request, reply) => {
       return reply
         .header('cache-control', `public, max-age=${KEYS_FOR_S}`)
         .send({ version: '1.0', agents: [agent] })

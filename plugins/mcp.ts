@@ -67,7 +67,7 @@ const mcp: FastifyPluginAsync<McpOptions> = async (app, { config: { maxBodyBytes
     )
   }
 
-  app.post('/mcp', async (request, reply) => {
+  app.post('/mcp', { schema: { operationId: 'callAgent' } }, async (request, reply) => {
     const bytes = expectedBytes(request, maxBodyBytes)
     const isLarge = bytes > SMALL_BODY_BYTES
     if (isLarge && app.isOverloaded()) throw new OverloadedError()

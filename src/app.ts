@@ -10,6 +10,7 @@ import dispatcher from '../plugins/dispatcher.ts'
 import errors, { answerClientError, answerUnreadableAddress } from '../plugins/errors.ts'
 import mcp from '../plugins/mcp.ts'
 import metrics from '../plugins/metrics.ts'
+import openapi from '../plugins/openapi.ts'
 import overload from '../plugins/overload.ts'
 import platforms from '../plugins/platforms.ts'
 import seller from '../plugins/seller.ts'
@@ -86,6 +87,7 @@ export async function buildApp(config: Config, options: AppOptions = {}): Promis
   await app.register(closing, { closeWithinMs })
   await app.register(errors)
   await app.register(helmet)
+  await app.register(openapi)
   await app.register(auth, { config })
   await app.register(platforms, { config })
   await app.register(dispatcher, { config, clock, workers })

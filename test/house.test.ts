@@ -100,7 +100,13 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
     'providers/errors.ts'
   ],
   'providers/': ['providers/', 'src/audience/', 'src/adcp/'],
-  'src/api/': ['src/api/', 'src/audience/', 'src/store/store.ts', 'providers/provider.ts'],
+  'src/api/': [
+    'src/api/',
+    'src/audience/',
+    'src/errors.ts',
+    'src/store/store.ts',
+    'providers/provider.ts'
+  ],
   'src/intake/': ['src/intake/', 'src/audience/schemas.ts'],
   'src/client/': ['src/client/', 'src/intake/', 'src/audience/schemas.ts', 'src/api/'],
   'src/console/': ['src/console/', 'src/client/', 'src/intake/', 'src/audience/', 'src/api/'],

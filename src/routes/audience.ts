@@ -103,18 +103,22 @@ const routes: FastifyPluginAsyncTypebox<{ config: Config }> = async (app, { conf
     return dryRunAnswer(inspected, targets, sequence)
   }
 
-  app.post('/audience', { schema: { querystring: UploadQuery } }, async (request, reply) => {
-    const query = readQuery(request.query, config, dispatcher.destinations)
-    const room = await app.uploadBudget.reserve(request.formBytes(), request.signal)
-    if (query.dryRun) return rehearse(request, query).finally(() => room.release())
-    const accepted = await receive(request, reply, query).finally(() => room.release())
-    if (dispatcher.destinations.length === 0) {
-      request.log.warn('no provider is configured: nothing to do')
+  app.post(
+    '/audience',
+    { schema: { operationId: 'uploadAudience', querystring: UploadQuery } },
+    async (request, reply) => {
+      const query = readQuery(request.query, config, dispatcher.destinations)
+      const room = await app.uploadBudget.reserve(request.formBytes(), request.signal)
+      if (query.dryRun) return rehearse(request, query).finally(() => room.release())
+      const accepted = await receive(request, reply, query).finally(() => room.release())
+      if (dispatcher.destinations.length === 0) {
+        request.log.warn('no provider is configured: nothing to do')
+      }
+      dispatcher.push(accepted.turns)
+      const waitMs = query.sync ? config.syncTimeoutMs : undefined
+      return answerAccepted(reply, accepted, dispatcher, waitMs)
     }
-    dispatcher.push(accepted.turns)
-    const waitMs = query.sync ? config.syncTimeoutMs : undefined
-    return answerAccepted(reply, accepted, dispatcher, waitMs)
-  })
+  )
 }
 
 export default routes

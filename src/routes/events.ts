@@ -41,7 +41,11 @@ const routes: FastifyPluginAsyncTypebox<EventsOptions> = async (app, options) =>
   app.get(
     '/audience/sessions/:sessionId/events',
     // A HEAD request would be a stream as well. `manual`: the library's own refusals are not ours.
-    { schema: { params: SessionParams }, sse: 'manual', exposeHeadRoute: false },
+    {
+      schema: { operationId: 'followSession', params: SessionParams },
+      sse: 'manual',
+      exposeHeadRoute: false
+    },
     async (request, reply) => {
       if (streams.size >= maxStreams) throw new TooManyStreamsError()
       const stream = new AbortController()

@@ -41,18 +41,22 @@ const routes: FastifyPluginAsyncTypebox = async (app) => {
     return result
   }
 
-  app.get('/providers', { schema: { querystring: Query } }, async (request) => {
-    const withCheck = readBoolean('check', request.query.check)
-    const checks = withCheck ? await Promise.all(dispatcher.destinations.map(check)) : []
-    // Afterwards, since a check may open what was held.
-    const accounts = await store.accounts()
-    const providers = dispatcher.destinations.map((destination, index) => ({
-      ...describe(destination),
-      account: describeAccount(accountOf(accounts, targetOf(destination))),
-      ...(withCheck && { check: checks[index] })
-    }))
-    return { providers }
-  })
+  app.get(
+    '/providers',
+    { schema: { operationId: 'listProviders', querystring: Query } },
+    async (request) => {
+      const withCheck = readBoolean('check', request.query.check)
+      const checks = withCheck ? await Promise.all(dispatcher.destinations.map(check)) : []
+      // Afterwards, since a check may open what was held.
+      const accounts = await store.accounts()
+      const providers = dispatcher.destinations.map((destination, index) => ({
+        ...describe(destination),
+        account: describeAccount(accountOf(accounts, targetOf(destination))),
+        ...(withCheck && { check: checks[index] })
+      }))
+      return { providers }
+    }
+  )
 
   app.addHook('onReady', () => {
     void Promise.all(

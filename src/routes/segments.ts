@@ -47,28 +47,32 @@ const routes: FastifyPluginAsyncTypebox<{ config: Config }> = async (app, { conf
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('*', (_request, _payload, done) => done(null))
 
-  app.get('/audience/segments', { schema: { querystring: ListQuery } }, async (request) => {
-    const { status = 'true', name, limit, cursor } = request.query
-    const { items, next = null } = await store.segments({
-      ...readAccount(request.query, destinations),
-      segmentName: name,
-      limit: readLimit(limit, LIMITS),
-      cursor
-    })
-    const listed = items.map((segment) => ({ segment, tags: tagsOf(segment, destinations) }))
-    const outcomes = readBoolean('status', status)
-      ? await statuses.of(listed.map(({ segment: { id }, tags }) => ({ id, tag: tags[0] })))
-      : []
-    const segments = listed.map(({ segment, tags }, index) => ({
-      ...describe(segment, tags),
-      ...(outcomes[index] ?? NOT_ASKED)
-    }))
-    return { segments, next }
-  })
+  app.get(
+    '/audience/segments',
+    { schema: { operationId: 'listSegments', querystring: ListQuery } },
+    async (request) => {
+      const { status = 'true', name, limit, cursor } = request.query
+      const { items, next = null } = await store.segments({
+        ...readAccount(request.query, destinations),
+        segmentName: name,
+        limit: readLimit(limit, LIMITS),
+        cursor
+      })
+      const listed = items.map((segment) => ({ segment, tags: tagsOf(segment, destinations) }))
+      const outcomes = readBoolean('status', status)
+        ? await statuses.of(listed.map(({ segment: { id }, tags }) => ({ id, tag: tags[0] })))
+        : []
+      const segments = listed.map(({ segment, tags }, index) => ({
+        ...describe(segment, tags),
+        ...(outcomes[index] ?? NOT_ASKED)
+      }))
+      return { segments, next }
+    }
+  )
 
   app.delete(
     '/audience/segments',
-    { schema: { querystring: DeleteQuery } },
+    { schema: { operationId: 'deleteSegment', querystring: DeleteQuery } },
     async (request, reply) => {
       const isSync = readBoolean('sync', request.query.sync)
       const target = readTarget(request.query, destinations)

@@ -16,15 +16,19 @@ const routes: FastifyPluginAsyncTypebox = async (app) => {
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('*', (_request, _payload, done) => done(null))
 
-  app.get('/audience/sessions', { schema: { querystring: PageQuery } }, async (request) => {
-    const query = readPageQuery(request.query, SESSION_STATES)
-    const { items, next = null } = await store.sessions({ owner: request.keyName, ...query })
-    return { sessions: items.map(sessionOverview), next }
-  })
+  app.get(
+    '/audience/sessions',
+    { schema: { operationId: 'listSessions', querystring: PageQuery } },
+    async (request) => {
+      const query = readPageQuery(request.query, SESSION_STATES)
+      const { items, next = null } = await store.sessions({ owner: request.keyName, ...query })
+      return { sessions: items.map(sessionOverview), next }
+    }
+  )
 
   app.get(
     '/audience/sessions/:sessionId',
-    { schema: { params: SessionParams, querystring: PageQuery } },
+    { schema: { operationId: 'getSession', params: SessionParams, querystring: PageQuery } },
     async (request) => {
       const sessionId = readSessionId(request.params)
       const query = readPageQuery(request.query, DELIVERY_STATES)
@@ -42,7 +46,7 @@ const routes: FastifyPluginAsyncTypebox = async (app) => {
 
   app.post(
     '/audience/sessions/:sessionId/retry',
-    { schema: { params: SessionParams, querystring: RetryQuery } },
+    { schema: { operationId: 'retrySession', params: SessionParams, querystring: RetryQuery } },
     async (request) => {
       const sessionId = readSessionId(request.params)
       const { channels } = request.query

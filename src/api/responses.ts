@@ -1,0 +1,84 @@
+import { type TSchema, Type } from 'typebox'
+import { Failure } from './answers.ts'
+import { type DocumentedError, documentedErrors, type ErrorName } from './errors.ts'
+import { type Answer, type HeaderName, HEADERS, type Operation } from './operations.ts'
+
+/** All answers of an operation by their status, those of errors among them, as OpenAPI has them. */
+export function describeAnswers({ answers, errors }: Operation, common: readonly ErrorName[]) {
+  const failures = Map.groupBy(
+    [...errors, ...common].map((name): DocumentedError => documentedErrors[name]),
+    ({ example }) => example.statusCode ?? 500
+  )
+  const statuses = new Set([...Object.keys(answers).map(Number), ...failures.keys()])
+  return Object.fromEntries(
+    [...statuses].map((status) => [status, describeAnswer(answers[status], failures.get(status))])
+  )
+}
+
+/** What one media type of an answer holds. */
+interface Shown {
+  readonly type: string
+  readonly schema: TSchema
+  readonly examples: Readonly<
+    Record<string, { readonly summary?: string; readonly value: unknown }>
+  >
+}
+
+function describeAnswer(answer: Answer | undefined, errors: readonly DocumentedError[] = []) {
+  const shown = [...(answer === undefined ? [] : showAnswer(answer)), ...errors.map(showError)]
+  const byType = Map.groupBy(shown, ({ type }) => type)
+  return {
+    description: [answer?.description ?? [], errors.map(describeError)].flat(2).join('\n\n'),
+    headers: describeHeaders(answer, errors),
+    ...(byType.size > 0 && {
+      content: Object.fromEntries([...byType].map(([type, parts]) => [type, merge(parts)]))
+    })
+  }
+}
+
+const describeError = ({ example, meaning }: DocumentedError) => `\`${example.code}\`: ${meaning}`
+
+function showAnswer({ content }: Answer): Shown[] {
+  return Object.entries(content).map(([type, { schema, examples }]) => ({
+    type,
+    schema,
+    examples: Object.fromEntries(Object.entries(examples).map(([name, value]) => [name, { value }]))
+  }))
+}
+
+const ErrorText = Type.String({ description: 'What is wrong, in words.' })
+
+function showError({ example, meaning, isText }: DocumentedError): Shown {
+  const { code, message } = example
+  const [type, schema, value] =
+    isText === true
+      ? ['text/plain', ErrorText, message]
+      : ['application/json', Failure, { success: false, errors: [message] }]
+  return { type, schema, examples: { [code]: { summary: meaning, value } } }
+}
+
+function merge(parts: readonly Shown[]) {
+  const schemas = [...new Set(parts.map(({ schema }) => schema))]
+  const [schema] = schemas
+  return {
+    schema: schemas.length === 1 ? schema : Type.Union(schemas),
+    examples: Object.fromEntries(parts.flatMap(({ examples }) => Object.entries(examples)))
+  }
+}
+
+function describeHeaders(answer: Answer | undefined, errors: readonly DocumentedError[]) {
+  const status = errors[0]?.example.statusCode
+  const names = new Set<HeaderName>(answer?.headers)
+  if (status === 503) names.add('retry-after')
+  if (status === 401) names.add('www-authenticate')
+  const codes = errors.map(({ example }) => example.code)
+  return {
+    'x-request-id': { type: 'string', description: 'Names the request in the log.' },
+    ...Object.fromEntries(
+      [...names].map((name) => [name, { type: 'string', description: HEADERS[name] }])
+    ),
+    ...(codes.length > 0 && {
+      'x-error-code': { type: 'string', enum: codes, description: HEADERS['x-error-code'] }
+    })
+  }
+}
