@@ -1,5 +1,6 @@
 import { CsvError, parse } from 'csv-parse/sync'
 import { type Block, countLineBreaks, toBlocks } from './blocks.ts'
+import { columnNames } from './header.ts'
 import { IntakeError } from './intake.ts'
 
 export type CsvRow = readonly string[]
@@ -75,7 +76,7 @@ function recordsOf(block: Block, separator: string): string[][] {
     if (!(error instanceof CsvError)) throw error
     const line = lineOf(block, Number(error['records'] ?? 0))
     const problem = PROBLEMS[error.code] ?? 'the quotes are not in order'
-    throw new IntakeError(`Line ${line}: ${problem}`, { cause: undefined })
+    throw new IntakeError(`Line ${line}: ${problem}`)
   }
 }
 
@@ -98,7 +99,7 @@ export async function* readCsv(
     if (columns === undefined) {
       const header = indexOfHeader(records, block.firstLine)
       if (header < 0) continue
-      columns = (records[header] ?? []).map((name) => name.trim())
+      columns = columnNames(records[header] ?? [])
       first = header + 1
     }
     yield { columns, rows: rowsOf(records, first, columns.length, block) }

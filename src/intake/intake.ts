@@ -59,7 +59,7 @@ export interface Survey {
 }
 
 export interface SurveyOptions {
-  /** Columns given by hand: they win over what is recognised. */
+  /** Columns given by hand: they win over what is recognised. An empty name: the field is in none. */
   readonly mapping?: Mapping | undefined
   readonly signal?: AbortSignal | undefined
   /** Hears of the bytes read so far, as they are stored. */
@@ -69,4 +69,14 @@ export interface SurveyOptions {
 /** The file cannot be used; the message says what is wrong and where, and quotes no value. */
 export class IntakeError extends Error {
   override readonly name = 'IntakeError'
+}
+
+/** No column is known by its name to identify anybody; a mapping given by hand helps. */
+export class UnrecognisedColumnsError extends IntakeError {
+  readonly columns: readonly string[]
+
+  constructor(message: string, columns: readonly string[]) {
+    super(message)
+    this.columns = columns
+  }
 }

@@ -2,8 +2,9 @@ import type { User } from '../audience/schemas.ts'
 import { readBytes } from './bytes.ts'
 import { readCsv } from './csv.ts'
 import { decode } from './decode.ts'
-import type { Layout, Mapping, Source } from './intake.ts'
-import { csvUsers } from './users.ts'
+import type { Source } from './intake.ts'
+import { readJson, readNdjson } from './objects.ts'
+import { csvUserMaker, objectUserMaker, type Plan } from './users.ts'
 
 export interface ReadOptions {
   /** Users in each batch but the last, which has the rest. */
@@ -11,29 +12,34 @@ export interface ReadOptions {
   readonly signal?: AbortSignal | undefined
 }
 
-export interface Read {
-  readonly layout: Layout
-  readonly mapping: Mapping
-}
-
 async function* readUsers(
   source: Source,
-  { layout, mapping }: Read,
+  plan: Plan,
   signal: AbortSignal | undefined
 ): AsyncGenerator<readonly User[]> {
-  const texts = decode(readBytes(source, layout.isGzip, { signal }), layout.encoding)
-  const toUsers = csvUsers(layout.columns, mapping)
-  for await (const { rows } of readCsv(texts, layout.separator ?? ',')) yield toUsers(rows)
+  const { isGzip, encoding, format, separator = ',' } = plan.layout
+  const texts = decode(readBytes(source, isGzip, { signal }), encoding)
+  if (format === 'csv') {
+    const toUser = csvUserMaker(plan)
+    for await (const { rows } of readCsv(texts, separator)) yield rows.map(toUser)
+  } else {
+    const toUser = objectUserMaker(plan)
+    const parts = format === 'json' ? readJson(texts) : readNdjson(texts)
+    for await (const rows of parts) yield rows.map(toUser)
+  }
 }
 
-/** The customers of a file that has been surveyed, batch by batch; no more of it is held at a time. */
+/**
+ * The customers of a file that has been surveyed, in batches of exactly as many as asked for. No more
+ * of the file is held than a batch.
+ */
 export async function* readBatches(
   source: Source,
-  read: Read,
+  plan: Plan,
   { batchUsers, signal }: ReadOptions
 ): AsyncGenerator<readonly User[]> {
   let batch: User[] = []
-  for await (const users of readUsers(source, read, signal)) {
+  for await (const users of readUsers(source, plan, signal)) {
     for (const user of users) {
       batch.push(user)
       if (batch.length < batchUsers) continue

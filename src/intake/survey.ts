@@ -1,36 +1,123 @@
-import { isGzip, readBytes } from './bytes.ts'
-import { recognise } from './columns.ts'
+import type { User } from '../audience/schemas.ts'
+import { refuseBinary } from './binary.ts'
+import { isGzip, readBytes, readHead } from './bytes.ts'
 import { type CsvRow, readCsv } from './csv.ts'
-import { decode } from './decode.ts'
-import { IntakeError, type Source, type Survey, type SurveyOptions } from './intake.ts'
-import { csvUsers } from './users.ts'
+import {
+  decode,
+  decodeStrictly,
+  encodingOfMixed,
+  markedEncoding,
+  WrongEncodingError
+} from './decode.ts'
+import { mapColumns, refuseValuesAsNames } from './header.ts'
+import { IntakeError, type Layout, type Mapping, type Source } from './intake.ts'
+import type { Survey, SurveyOptions, TextEncoding } from './intake.ts'
+import { NESTED_PURCHASE, type ObjectRow, readJson, readNdjson } from './objects.ts'
+import { shapeOf } from './shape.ts'
+import { csvUserMaker, objectUserMaker, type Plan } from './users.ts'
 
+/** Enough to tell how a file is written. */
+const HEAD_BYTES = 1 << 16
 const FIRST_USERS = 5
+/** Objects with more names than these have values as names. */
+const MAX_COLUMNS = 1000
+
+type Texts = AsyncIterable<string>
+type Bytes = AsyncIterable<Uint8Array<ArrayBuffer>>
+
+/** The layout as far as it is known before the columns are. */
+type Writing = Omit<Layout, 'columns'>
+
+function surveyed({ layout, mapping }: Plan, users: number, firstUsers: readonly User[]): Survey {
+  const used = new Set(['', ...Object.values(mapping)])
+  if (layout.format !== 'csv') used.add(NESTED_PURCHASE)
+  const unusedColumns = layout.columns.filter((name) => !used.has(name))
+  return { layout, mapping, unusedColumns, users, firstUsers }
+}
+
+/** Wrong columns are told at once, however long the file is. */
+function planFor(columns: readonly string[], writing: Writing, given: Mapping | undefined): Plan {
+  return { layout: { ...writing, columns }, mapping: mapColumns(columns, given) }
+}
+
+async function surveyCsv(texts: Texts, writing: Writing, given?: Mapping): Promise<Survey> {
+  let plan: Plan | undefined
+  let users = 0
+  const firstRows: CsvRow[] = []
+  for await (const { columns, rows } of readCsv(texts, writing.separator ?? ',')) {
+    if (plan === undefined) {
+      refuseValuesAsNames(columns)
+      plan = planFor(columns, writing, given)
+    }
+    users += rows.length
+    firstRows.push(...rows.slice(0, FIRST_USERS - firstRows.length))
+  }
+  if (plan === undefined) throw new IntakeError('The file has nothing but blank lines')
+  if (users === 0) throw new IntakeError('The file has names of columns, but no customers')
+  return surveyed(plan, users, firstRows.map(csvUserMaker(plan)))
+}
+
+async function surveyObjects(
+  parts: AsyncIterable<readonly ObjectRow[]>,
+  writing: Writing,
+  given?: Mapping
+): Promise<Survey> {
+  const columns = new Set<string>()
+  let users = 0
+  const firstRows: ObjectRow[] = []
+  for await (const rows of parts) {
+    for (const row of rows) {
+      for (const name in row) if (columns.size < MAX_COLUMNS) columns.add(name)
+    }
+    users += rows.length
+    firstRows.push(...rows.slice(0, FIRST_USERS - firstRows.length))
+  }
+  if (users === 0) throw new IntakeError('The JSON has no customers')
+  const plan = planFor([...columns], writing, given)
+  return surveyed(plan, users, firstRows.map(objectUserMaker(plan)))
+}
+
+function surveyTexts(texts: Texts, writing: Writing, given?: Mapping): Promise<Survey> {
+  if (writing.format === 'csv') return surveyCsv(texts, writing, given)
+  const parts = writing.format === 'json' ? readJson(texts) : readNdjson(texts)
+  return surveyObjects(parts, writing, given)
+}
 
 /**
- * Reads the whole file once: how it is written, what its columns are, and how many customers it has.
+ * Most files are UTF-8 as a whole, which is known only at their end; one that turns out not to be is
+ * read again.
+ * @param open opens the same bytes each time.
+ * @param marked the encoding that the file itself names.
+ */
+async function inItsEncoding(
+  open: () => Bytes,
+  marked: TextEncoding | undefined,
+  read: (texts: Texts, encoding: TextEncoding) => Promise<Survey>
+): Promise<Survey> {
+  const supposed = marked ?? 'utf-8'
+  try {
+    return await read(decodeStrictly(open(), supposed), supposed)
+  } catch (error) {
+    if (!(error instanceof WrongEncodingError)) throw error
+    const encoding = marked ?? (await encodingOfMixed(open()))
+    return read(decode(open(), encoding), encoding)
+  }
+}
+
+/**
+ * Reads the whole file: how it is written, what its columns are, and how many customers it has.
  * @throws {IntakeError} where it cannot be used.
  */
 export async function survey(source: Source, options: SurveyOptions = {}): Promise<Survey> {
+  options.signal?.throwIfAborted()
   const isPacked = await isGzip(source)
-  const separator = ','
-  const texts = decode(readBytes(source, isPacked, options), 'utf-8')
-  let columns: readonly string[] = []
-  let users = 0
-  const firstRows: CsvRow[] = []
-  for await (const part of readCsv(texts, separator)) {
-    columns = part.columns
-    users += part.rows.length
-    firstRows.push(...part.rows.slice(0, FIRST_USERS - firstRows.length))
-  }
-  if (users === 0) throw new IntakeError('The file has no customers')
-  const mapping = { ...recognise(columns), ...options.mapping }
-  const used = new Set(Object.values(mapping))
-  return {
-    layout: { format: 'csv', isGzip: isPacked, encoding: 'utf-8', separator, columns },
-    mapping,
-    unusedColumns: columns.filter((name) => !used.has(name)),
-    users,
-    firstUsers: csvUsers(columns, mapping)(firstRows)
-  }
+  const head = await readHead(source, isPacked, HEAD_BYTES)
+  if (head.length === 0) throw new IntakeError('The file is empty')
+  refuseBinary(head)
+  const marked = markedEncoding(head)
+  const shape = shapeOf(new TextDecoder(marked).decode(head))
+  const open = () => readBytes(source, isPacked, options)
+  return inItsEncoding(open, marked, (texts, encoding) =>
+    surveyTexts(texts, { ...shape, isGzip: isPacked, encoding }, options.mapping)
+  )
 }
