@@ -6,6 +6,7 @@ import type { Account } from '../src/dispatch/account.ts'
 import type { Clock } from '../src/dispatch/clock.ts'
 import { type Destination, targetOf } from '../src/dispatch/destination.ts'
 import { accountOf } from '../src/dispatch/job.ts'
+import { withinMs } from '../src/dispatch/within-ms.ts'
 import type { AccountState } from '../src/store/store.ts'
 
 /** How things stand, asked when somebody wants to know it. */
@@ -203,12 +204,4 @@ function accountsByProvider(destinations: readonly Destination[]): Map<string, A
     found.set(provider.name, known.add(account))
   }
   return new Map([...found].map(([provider, accounts]) => [provider, [...accounts]]))
-}
-
-/** Waits for the work, but no longer than this. */
-async function withinMs(limitMs: number, work: Promise<void>): Promise<void> {
-  const { promise: limit, resolve } = Promise.withResolvers<void>()
-  const timer = setTimeout(resolve, limitMs)
-  await Promise.race([work, limit])
-  clearTimeout(timer)
 }

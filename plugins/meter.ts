@@ -25,8 +25,9 @@ const DELIVERY_BUCKETS = [0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3_600, 14_400, 8
 const TAGGED = ['provider', 'tag'] as const
 const MS_PER_S = 1_000
 
-/** What is never zero from the start on, so that the first one counts as an increase. */
 const OUTCOMES = ['delivered', 'failed'] as const
+const POST_KINDS = ['webhook', 'push'] as const
+const POST_OUTCOMES = ['delivered', 'retry', 'give_up'] as const
 
 /** Registers the metrics of what happens. The tags are those that are configured. */
 export function createMeter(registry: Registry, tags: readonly Tagged[]): ServiceMeter {
@@ -127,6 +128,11 @@ export function createMeter(registry: Registry, tags: readonly Tagged[]): Servic
     ['method', 'route', 'status']
   )
 
+  // What alerts ask for begins at zero: else the first one would be no increase.
+  requests.zero({ method: 'POST', route: '/audience', status: 500 })
+  for (const kind of POST_KINDS) {
+    for (const outcome of POST_OUTCOMES) webhooks.inc({ kind, outcome }, 0)
+  }
   for (const { provider, tag } of tags) {
     const labels = { provider, tag }
     const { attempts, settled } = deliveries

@@ -9,6 +9,8 @@ import { createMeter, type ServiceMeter } from './meter.ts'
 declare module 'fastify' {
   interface FastifyInstance {
     readonly meter: ServiceMeter
+    /** All metrics, as they are now. */
+    scrape(format: 'open-metrics' | 'prometheus'): Promise<string>
   }
 }
 
@@ -50,13 +52,10 @@ export default fp<MetricsOptions>(
     app.addHook('onRequestAbort', async (request) => count(request, LEFT))
     app.addHook('onClose', async () => gauges.close())
 
-    app.get('/metrics', async (request, reply) => {
+    app.decorate('scrape', async (format) => {
       await gauges.refresh()
       const text = await all.metrics()
-      const wantsOpenMetrics = request.headers.accept?.includes('application/openmetrics-text')
-      return wantsOpenMetrics === true
-        ? reply.type(Registry.OPENMETRICS_CONTENT_TYPE).send(toOpenMetrics(text))
-        : reply.type(Registry.PROMETHEUS_CONTENT_TYPE).send(text)
+      return format === 'open-metrics' ? toOpenMetrics(text) : text
     })
   },
   { name: 'metrics', fastify: '5.x' }

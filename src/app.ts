@@ -24,6 +24,7 @@ import type { Workers } from './dispatch/workers.ts'
 import audienceRoutes from './routes/audience.ts'
 import eventRoutes from './routes/events.ts'
 import healthRoutes from './routes/health.ts'
+import metricsRoutes from './routes/metrics.ts'
 import providerRoutes from './routes/providers.ts'
 import segmentRoutes from './routes/segments.ts'
 import sessionRoutes from './routes/sessions.ts'
@@ -104,6 +105,7 @@ export async function buildApp(config: Config, options: AppOptions = {}): Promis
   await app.register(eventRoutes)
   await app.register(providerRoutes)
   await app.register(healthRoutes)
+  await app.register(metricsRoutes)
   await app.register(consolePage)
   return app
 }

@@ -32,6 +32,7 @@ import { isRefusal } from './retry.ts'
 import { createRunner, StoppedError } from './runner.ts'
 import { faultOf, traceOf } from './tracing.ts'
 import { createWaits } from './waits.ts'
+import { withinMs } from './within-ms.ts'
 import type { Workers } from './workers.ts'
 
 export interface DispatcherOptions {
@@ -345,12 +346,4 @@ function room(
   const found = destinations.find((destination) => accountKey(targetOf(destination)) === key)
   if (found === undefined) return UNKNOWN_ROOM
   return kind === 'confirm' ? POLLS_PER_ACCOUNT : found.account.slots.concurrency
-}
-
-/** Waits for the work, but no longer than this. */
-async function withinMs(limitMs: number, work: Promise<unknown>): Promise<void> {
-  const { promise: limit, resolve } = Promise.withResolvers<void>()
-  const timer = setTimeout(resolve, limitMs)
-  await Promise.race([work, limit])
-  clearTimeout(timer)
 }

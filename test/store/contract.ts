@@ -1003,6 +1003,7 @@ export function storeContract(name: string, openStores: OpenStores): void {
     for (const id of more) await one.settleHook(id, undefined)
     t.same(await take(one, lapsed + 4, 9), [])
     t.same((await take(one, lapsed + 5, 9)).map(idOf), [second])
+    t.equal(await one.waitingHooks(), 1, 'the others were delivered')
   })
 
   test(`${name}: accounts are open until something else is noted`, async (t) => {
