@@ -17,7 +17,9 @@ import {
 } from '@opentelemetry/sdk-trace'
 import type { FastifyBaseLogger } from 'fastify'
 import fp from 'fastify-plugin'
+import type { Config } from '../src/config.ts'
 import { traceOf } from '../src/dispatch/tracing.ts'
+import { withinMs } from '../src/dispatch/within-ms.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -31,16 +33,21 @@ declare module 'fastify' {
   }
 }
 
+export type TelemetryOptions = Partial<Pick<Config, 'otlpEndpoint'>>
+
+/** They are asked every few seconds: their spans would bury the others. */
 const QUIET_ROUTES: ReadonlySet<string> = new Set(['/livez', '/readyz', '/metrics'])
+/** Part of the time in which the whole service has to close, for spans that are not sent yet. */
+const FLUSH_WITHIN_MS = 1_000
+
+const isQuiet = (span: ReadableSpan) => QUIET_ROUTES.has(String(span.attributes['http.route']))
 
 /** Writes each finished span as one log line. */
 function spanLogger(log: FastifyBaseLogger): SpanProcessor {
   return {
     onStart() {},
     onEnd(span) {
-      // They are asked every few seconds: these lines would bury the others.
-      const level = QUIET_ROUTES.has(String(span.attributes['http.route'])) ? 'debug' : 'info'
-      log[level](toLine(span), span.name)
+      log[isQuiet(span) ? 'debug' : 'info'](toLine(span), span.name)
     },
     forceFlush: () => Promise.resolve(),
     shutdown: () => Promise.resolve()
@@ -60,16 +67,31 @@ function toLine(span: ReadableSpan): Record<string, unknown> {
   }
 }
 
+/** Loaded only where there is a collector. */
+async function loadSender(endpoint: string, log: FastifyBaseLogger) {
+  const { createSpanSender, spanResource } = await import('./span-sender.ts')
+  const sender = createSpanSender(endpoint, log)
+  const processor: SpanProcessor = {
+    onStart() {},
+    onEnd: (span) => (isQuiet(span) ? undefined : sender.onEnd(span)),
+    forceFlush: () => sender.forceFlush(),
+    shutdown: () => sender.shutdown()
+  }
+  return { processor, resource: spanResource() }
+}
+
 /**
  * A span for each request, continuing the caller's `traceparent`. Spans carry the route, never the
  * address as sent, since its query may hold anything.
  */
-export default fp(
-  async (app) => {
+export default fp<TelemetryOptions>(
+  async (app, { otlpEndpoint }) => {
+    const sender = otlpEndpoint && (await loadSender(otlpEndpoint, app.log))
     const tracing = new TracerProvider({
       // Every span is a log line, whatever the caller decided about its own sampling.
       sampler: new AlwaysOnSampler(),
-      spanProcessors: [spanLogger(app.log)]
+      spanProcessors: [spanLogger(app.log), ...(sender ? [sender.processor] : [])],
+      ...(sender && { resource: sender.resource })
     })
     const tracer = tracing.getTracer('audience-api')
     const spans = new WeakMap<object, Span>()
@@ -111,7 +133,11 @@ export default fp(
     app.addHook('onResponse', async (request, reply) => end(request, reply.statusCode))
     // The caller left before it was answered.
     app.addHook('onRequestAbort', async (request) => end(request, 499))
-    app.addHook('onClose', () => tracing.shutdown())
+    app.addHook('onClose', async () => {
+      // What a collector does not take is told as soon as it is known, and nothing else is lost.
+      const sent = tracing.shutdown().catch(() => undefined)
+      await withinMs(FLUSH_WITHIN_MS, sent)
+    })
   },
   { name: 'telemetry', fastify: '5.x' }
 )

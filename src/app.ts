@@ -83,7 +83,7 @@ export async function buildApp(config: Config, options: AppOptions = {}): Promis
   app.addHook('onRequest', async (request, reply) => {
     void reply.header('x-request-id', request.id)
   })
-  await app.register(telemetry)
+  await app.register(telemetry, { otlpEndpoint: config.otlpEndpoint })
   await app.register(metrics, { config, clock })
   await app.register(closing, { closeWithinMs })
   await app.register(errors)

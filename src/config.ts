@@ -73,6 +73,8 @@ export interface Config {
   /** Unsettled deliveries above which new uploads are refused. */
   readonly maxBacklog: number
   readonly drainMs: number
+  /** Collector of traces. */
+  readonly otlpEndpoint: string | undefined
   readonly webhooks: readonly Webhook[]
   /** Whether webhooks may go to private and loopback addresses, and without TLS. */
   readonly webhookPrivateAddresses: boolean
@@ -209,6 +211,15 @@ export const Settings = Type.Object({
     description:
       'After `SIGTERM` `/readyz` says no, and for so many milliseconds uploads are still taken'
   }),
+  OTEL_EXPORTER_OTLP_ENDPOINT: Type.Optional(
+    Type.String({
+      pattern: '^https?://[^/?#\\\\@\\s]+(/[^?#\\\\\\s]*)?$',
+      form: 'address',
+      description:
+        'Collector that [traces](metrics.md#traces) are sent to, by OTLP over HTTP; without it ' +
+        'spans are log lines only'
+    })
+  ),
   AUDIENCE_WEBHOOK_PRIVATE_ADDRESSES: Type.Enum(['refuse', 'allow'], {
     default: 'refuse',
     description: '`allow`: webhooks may go to private and loopback addresses, and without TLS'
@@ -258,6 +269,10 @@ export function loadConfig(env: Environment, providers: readonly Provider[]): Co
   if (publicUrl !== undefined && !URL.canParse(publicUrl)) {
     problems.push('AUDIENCE_PUBLIC_URL: is no address')
   }
+  const otlpEndpoint = settings.OTEL_EXPORTER_OTLP_ENDPOINT
+  if (otlpEndpoint !== undefined && !URL.canParse(otlpEndpoint)) {
+    problems.push('OTEL_EXPORTER_OTLP_ENDPOINT: is no address')
+  }
   const defaultCountry = settings.AUDIENCE_DEFAULT_COUNTRY?.toUpperCase()
   if (defaultCountry !== undefined && !isCountryCode(defaultCountry)) {
     problems.push('AUDIENCE_DEFAULT_COUNTRY: must be an ISO 3166-1 alpha-2 code')
@@ -283,6 +298,7 @@ export function loadConfig(env: Environment, providers: readonly Provider[]): Co
     retentionDays: settings.AUDIENCE_RETENTION_DAYS,
     maxBacklog: settings.AUDIENCE_MAX_BACKLOG,
     drainMs: settings.AUDIENCE_DRAIN_MS,
+    otlpEndpoint,
     webhooks,
     webhookPrivateAddresses,
     publicUrl,

@@ -1,7 +1,10 @@
 import { hash } from 'node:crypto'
+import { TracerProvider } from '@opentelemetry/sdk-trace'
 import { test, type Test } from 'tap'
+import { createSpanSender, spanResource } from '../../plugins/span-sender.ts'
 import { providers } from '../../providers/registry.ts'
 import type { Fault, Sandbox } from '../../providers/sandbox.ts'
+import { startCollector } from '../support/collector.ts'
 import { BATCH, form, type Service, startService } from '../support/service.ts'
 import { END, FORM_TYPE, part, postRaw } from '../support/multipart.ts'
 
@@ -134,11 +137,17 @@ const FORBIDDEN = [
   hash('sha256', 'canarylast')
 ]
 
-test('no personal data and no secret is in the log, at any level, on any path', async (t) => {
+test('no personal data and no secret is in log, traces or metrics, at any level, on any path', async (t) => {
   const sandboxes = await startAll(t)
+  const collector = await startCollector(t)
   const service = await startService(t, {
     sandboxes,
-    env: { LOG_LEVEL: 'trace', AUDIENCE_API_KEYS: `crm:${KEY}`, AUDIENCE_RETRY_HOURS: '1' }
+    env: {
+      LOG_LEVEL: 'trace',
+      AUDIENCE_API_KEYS: `crm:${KEY}`,
+      AUDIENCE_RETRY_HOURS: '1',
+      OTEL_EXPORTER_OTLP_ENDPOINT: collector.url
+    }
   })
   const headers = { ...bearer, 'x-request-id': 'canary-header@example', cookie: 'canary-header' }
   let session = 0
@@ -212,13 +221,102 @@ test('no personal data and no secret is in the log, at any level, on any path', 
     chunks: [text]
   })
 
-  const log = service.log().toLowerCase()
-  t.ok(log.length > 50_000, 'there is something to search')
-  for (const canary of FORBIDDEN) t.notOk(log.includes(canary.toLowerCase()), canary)
-  for (const { variables } of sandboxes) {
-    for (const [name, value] of Object.entries(variables)) {
-      if (/token|key|secret/i.test(name))
-        t.notOk(log.includes(`"${String(value).toLowerCase()}"`), name)
+  const { text: metrics } = await service.get('/metrics', bearer)
+  await service.app.close()
+  const seen = { log: service.log(), traces: collector.bodies(), metrics }
+  for (const [where, told] of Object.entries(seen)) {
+    const said = told.toLowerCase()
+    t.ok(said.length > 20_000, `there is something to search in the ${where}`)
+    for (const canary of FORBIDDEN) {
+      t.notOk(said.includes(canary.toLowerCase()), `${where}: ${canary}`)
+    }
+    for (const { variables } of sandboxes) {
+      for (const [name, value] of Object.entries(variables)) {
+        if (/token|key|secret/i.test(name))
+          t.notOk(said.includes(`"${String(value).toLowerCase()}"`), `${where}: ${name}`)
+      }
     }
   }
+  for (const name of ['high value customers', 'high_value_customers']) {
+    t.notOk(metrics.toLowerCase().includes(name), 'audiences are too many for metrics')
+  }
+})
+
+test('spans are sent to a collector: an upload, its deliveries, their calls', async (t) => {
+  const [facebook] = await startAll(t)
+  const collector = await startCollector(t)
+  const env = { OTEL_EXPORTER_OTLP_ENDPOINT: `${collector.url}/` }
+  const service = await startService(t, { sandboxes: [facebook!], env })
+  await service.post(form(), '?sync=true')
+  await service.get('/livez')
+  await service.get('/metrics')
+  await service.app.close()
+
+  t.same([...new Set(collector.paths)], ['/v1/traces'])
+  t.match(collector.resource(), {
+    'service.name': 'audience-api',
+    'service.version': '0.1.0',
+    'service.instance.id': /^[0-9a-f-]{36}$/
+  })
+  const spans = collector.spans()
+  const upload = spans.find(({ name }) => name === 'POST /audience')!
+  const ofUpload = spans.filter(({ traceId }) => traceId === upload.traceId)
+  const nameOf = new Map(ofUpload.map(({ spanId, name }) => [spanId, name]))
+  t.same(
+    ofUpload
+      .map(({ name, parentSpanId = '' }) => `${nameOf.get(parentSpanId)} > ${name}`)
+      .toSorted(),
+    [
+      'POST /audience > audience.deliver',
+      'audience.deliver > GET customaudiences.list',
+      'audience.deliver > POST customaudiences.create',
+      'audience.deliver > POST users.add',
+      'undefined > POST /audience'
+    ]
+  )
+  t.same(
+    spans
+      .map(({ name }) => name)
+      .filter((name) => name === 'GET /livez' || name === 'GET /metrics'),
+    [],
+    'what is asked every few seconds is not sent'
+  )
+})
+
+test('a collector that takes nothing is told of once, and once when it does again', async (t) => {
+  const collector = await startCollector(t)
+  const told: unknown[] = []
+  const log = {
+    warn: (...line: unknown[]) => told.push(['warn', ...line]),
+    info: (...line: unknown[]) => told.push(['info', ...line])
+  }
+  const sender = createSpanSender(collector.url, log)
+  const tracing = new TracerProvider({ spanProcessors: [sender], resource: spanResource() })
+  async function send(name: string): Promise<void> {
+    tracing.getTracer('test').startSpan(name).end()
+    await sender.forceFlush().catch(() => undefined)
+  }
+  collector.answerWith(401)
+  await send('one')
+  await send('two')
+  collector.answerWith(200)
+  await send('three')
+  await send('four')
+  t.same(told, [
+    ['warn', { fault: 401 }, 'the collector of traces takes no spans'],
+    ['info', 'the collector of traces takes spans again']
+  ])
+  await tracing.shutdown()
+})
+
+test('a collector that is away holds nobody up', async (t) => {
+  const [facebook] = await startAll(t)
+  // Read by the exporter itself: the process need not wait until it has given up.
+  process.env['OTEL_EXPORTER_OTLP_TIMEOUT'] = '500'
+  t.teardown(() => delete process.env['OTEL_EXPORTER_OTLP_TIMEOUT'])
+  // Nobody listens on port 1.
+  const env = { OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1:1' }
+  const service = await startService(t, { sandboxes: [facebook!], env })
+  t.equal((await service.post(form(), '?sync=true')).text, '{"success":true}')
+  await service.app.close()
 })
