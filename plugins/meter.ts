@@ -25,6 +25,7 @@ const DELIVERY_BUCKETS = [0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3_600, 14_400, 8
 const TAGGED = ['provider', 'tag'] as const
 const MS_PER_S = 1_000
 
+const MODES = ['add', 'remove'] as const
 const OUTCOMES = ['delivered', 'failed'] as const
 const POST_KINDS = ['webhook', 'push'] as const
 const POST_OUTCOMES = ['delivered', 'retry', 'give_up'] as const
@@ -130,6 +131,10 @@ export function createMeter(registry: Registry, tags: readonly Tagged[]): Servic
 
   // What alerts ask for begins at zero: else the first one would be no increase.
   requests.zero({ method: 'POST', route: '/audience', status: 500 })
+  for (const mode of MODES) {
+    uploads.accepted.inc({ mode }, 0)
+    uploads.users.inc({ mode }, 0)
+  }
   for (const kind of POST_KINDS) {
     for (const outcome of POST_OUTCOMES) webhooks.inc({ kind, outcome }, 0)
   }

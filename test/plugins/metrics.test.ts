@@ -163,12 +163,34 @@ test('uploads, deliveries, users and calls are counted, each once', async (t) =>
   t.same(
     await linesOf(other, 'audience_uploads', 'audience_deliveries'),
     [
+      'audience_uploads_accepted_total{mode="add"} 0',
+      'audience_uploads_accepted_total{mode="remove"} 0',
       'audience_uploads_duplicate_total 0',
       'audience_deliveries_total{provider="facebook",tag="default",outcome="delivered"} 0',
       'audience_deliveries_total{provider="facebook",tag="default",outcome="failed"} 0'
     ],
     'another instance counts for itself'
   )
+})
+
+test('what another instance has settled meanwhile is not counted here', async (t) => {
+  const sandbox = await facebook.sandbox()
+  const service = await startService(t, { sandboxes: [sandbox], env })
+  sandbox.failNext({ times: 1, path: '/users', hang: true })
+  await service.post(upload([{ email: 'jane@example.com' }]), '', bearer)
+  while (!sandbox.requests.some(({ path }) => path.endsWith('/users'))) await pause(5)
+  const { store } = service.app
+  const query = { owner: 'shop', sessionId: session, limit: 1 }
+  const [delivery] = (await store.sessionDeliveries(query)).items
+  await store.changeDelivery(delivery!.id, { state: 'failed', settledAt: 1 }, Date.now())
+  await sandbox.close()
+  const ended = 'audience_delivery_slots_busy{provider="facebook"} 0'
+  while (!(await linesOf(service, ended)).includes(ended)) await pause(5)
+  t.same(await linesOf(service, 'audience_deliveries', 'audience_delivery_attempts'), [
+    'audience_deliveries_total{provider="facebook",tag="default",outcome="delivered"} 0',
+    'audience_deliveries_total{provider="facebook",tag="default",outcome="failed"} 0',
+    'audience_delivery_attempts_total{provider="facebook",tag="default"} 1'
+  ])
 })
 
 test('an account that is held is told of, and what waits for it', async (t) => {
@@ -244,7 +266,10 @@ test('what agents call and what webhooks get is counted', async (t) => {
   await call('there is no such tool')
   await service.post(upload([{ email: 'jane@example.com' }]), '', bearer)
   const retried = 'audience_webhook_attempts_total{kind="webhook",outcome="retry"} 2'
-  while (!(await linesOf(service, retried)).includes(retried)) await pause(10)
+  while (!(await linesOf(service, retried)).includes(retried)) {
+    service.app.nudgeWebhooks()
+    await pause(10)
+  }
   t.same(
     await linesOf(service, 'audience_adcp', 'audience_webhook_attempts', 'audience_delivery_f'),
     [
