@@ -55,3 +55,10 @@ export function toColumn<T>(made: readonly T[], codes: Int32Array): readonly T[]
   }
   return column
 }
+
+/** A column of what is true of each value or not: 1 or 0. */
+export function toFlags(made: readonly boolean[], codes: Int32Array): Uint8Array {
+  const flags = new Uint8Array(codes.length)
+  for (let row = 0; row < codes.length; row += 1) if (made[codes[row] ?? 0] === true) flags[row] = 1
+  return flags
+}

@@ -1,4 +1,4 @@
-import { sha256, isHashOfNothing } from './hash.ts'
+import { HASH_LENGTH, isHashOfNothing, sha256 } from './hash.ts'
 import { isPlaceholder } from './placeholder.ts'
 import { clean } from './text.ts'
 
@@ -45,4 +45,18 @@ export function externalId(value: string): string {
   const id = clean(value)
   if (isPlaceholder(id) || isHashOfNothing(id)) return ''
   return isPersonal(id) ? sha256(id) : id
+}
+
+const DIGIT_ONE = 49
+const DIGIT_NINE = 57
+
+/** Whether `externalId` makes anything of a value. No placeholder has one of these digits. */
+export function isUsableId(value: string): boolean {
+  if (value.length < HASH_LENGTH) {
+    for (let i = 0; i < value.length; i += 1) {
+      const code = value.charCodeAt(i)
+      if (code >= DIGIT_ONE && code <= DIGIT_NINE) return true
+    }
+  }
+  return externalId(value) !== ''
 }

@@ -1,16 +1,16 @@
-import { toColumn } from './distinct.ts'
+import { toColumn, toFlags } from './distinct.ts'
 import { canonicalEmail, normalizeEmail, stripEmail } from './email.ts'
 import { externalId } from './external-id.ts'
 import { givenHash, sha256 } from './hash.ts'
-import { isPlainNumber, parsePhone } from './phone.ts'
+import { parsePhone } from './phone.ts'
+import { isRepairedNumber, isRepairedText } from './repair.ts'
 import type { Purchase } from './schemas.ts'
-import type { UserColumns } from './user-columns.ts'
+import type { TextField, UserColumns } from './user-columns.ts'
 import {
   clearText,
   createVocabulary,
   type Given,
   howGiven,
-  isRepair,
   type RepeatingField,
   type Vocabulary,
   type VocabularyOptions
@@ -83,12 +83,9 @@ export interface Members {
   /** How each user's value came in. A country that is a placeholder counts as not given. */
   given(field: MatchField): readonly Given[]
   /** The values as the caller wrote them. */
-  written(field: MatchField): readonly string[]
-  /**
-   * Whether a usable value needed more than trimming and lower case (a phone number more than leaving
-   * out what is no digit) to become what is matched on. Says nothing of a value that was not given.
-   */
-  repaired(field: MatchField): readonly boolean[]
+  written(field: TextField): readonly string[]
+  /** 1 for each usable value that had to be repaired (see repair.ts), else 0. */
+  repaired(field: MatchField): Uint8Array
 }
 
 type RowForm = 'email' | 'emailStripped' | 'emailCanonical' | 'phoneE164' | 'phoneDigits'
@@ -131,33 +128,31 @@ function lazy<T extends {}>(make: () => T): () => T {
   return () => (made ??= make())
 }
 
+function parseEmails(values: readonly string[]) {
+  const addresses: string[] = []
+  const repaired = new Uint8Array(values.length)
+  for (let row = 0; row < values.length; row += 1) {
+    const value = values[row] ?? ''
+    const address = normalizeEmail(clearText(value))
+    addresses.push(address)
+    if (address !== '' && isRepairedText(address, value)) repaired[row] = 1
+  }
+  return { addresses, repaired }
+}
+
 /** E.164 and region of each number. */
 function parsePhones(values: readonly string[], countries: readonly string[]) {
   const e164: string[] = []
   const regions: string[] = []
+  const repaired = new Uint8Array(values.length)
   for (let row = 0; row < values.length; row += 1) {
-    const phone = parsePhone(clearText(values[row] ?? ''), countries[row] ?? '')
+    const value = values[row] ?? ''
+    const phone = parsePhone(clearText(value), countries[row] ?? '')
     e164.push(phone.e164)
     regions.push(phone.region)
+    if (phone.e164 !== '' && isRepairedNumber(phone.e164, value)) repaired[row] = 1
   }
-  return { e164, regions }
-}
-
-function repairedEmails(values: readonly string[], addresses: readonly string[]): boolean[] {
-  const repaired: boolean[] = []
-  for (let row = 0; row < values.length; row += 1) {
-    repaired.push(isRepair(addresses[row] ?? '', values[row] ?? ''))
-  }
-  return repaired
-}
-
-function repairedPhones(values: readonly string[], numbers: readonly string[]): boolean[] {
-  const repaired: boolean[] = []
-  for (let row = 0; row < values.length; row += 1) {
-    const number = numbers[row] ?? ''
-    repaired.push(number !== '' && !isPlainNumber(values[row] ?? '', number))
-  }
-  return repaired
+  return { e164, regions, repaired }
 }
 
 /**
@@ -190,10 +185,11 @@ function membersOf(
     return toColumn(made(), codesOfRows)
   }
   const countries: () => readonly string[] = lazy(() => columnOf('country', known.countries))
+  const emails = lazy(() => parseEmails(given.email))
   const phones = lazy(() => parsePhones(given.phone, countries()))
 
   const rowTexts: Readonly<Record<RowForm, () => readonly string[]>> = {
-    email: () => given.email.map((value) => normalizeEmail(clearText(value))),
+    email: () => emails().addresses,
     emailStripped: () => text('email').map((address) => stripEmail(address)),
     emailCanonical: () => text('email').map((address) => canonicalEmail(address)),
     phoneE164: () => phones().e164,
@@ -230,9 +226,10 @@ function membersOf(
     ),
     written: (field) => given[field],
     repaired(field) {
-      if (field === 'email') return repairedEmails(given.email, text('email'))
-      if (field === 'phone') return repairedPhones(given.phone, text('phoneE164'))
-      return columnOf(field, known.repaired[field])
+      if (field === 'email') return emails().repaired
+      if (field === 'phone') return phones().repaired
+      const codesOfRows = codes(field)
+      return toFlags(known.repaired[field](), codesOfRows)
     }
   }
 }

@@ -17,7 +17,6 @@ const NO_PHONE: Phone = { e164: '', region: '' }
 
 const PLUS = 43
 const DIGIT_ZERO = 48
-const DIGIT_NINE = 57
 
 /** What the rules make of a longer text may be beyond libphonenumber's bound. */
 const MAX_PLAIN_LENGTH = 64
@@ -97,18 +96,4 @@ export function parsePhone(value: string, country: string): Phone {
   if (value.length > MAX_LENGTH) return NO_PHONE
   const home = planOf(country)
   return parsePlain(value, home) ?? parseWrapped(value, home)
-}
-
-/** Whether a value has the digits of this number and no others, whatever stands between them. */
-export function isPlainNumber(value: string, e164: string): boolean {
-  if (value === e164) return true
-  // Behind the plus.
-  let at = 1
-  for (let i = 0; i < value.length; i++) {
-    const code = value.charCodeAt(i)
-    if (code < DIGIT_ZERO || code > DIGIT_NINE) continue
-    if (code !== e164.charCodeAt(at)) return false
-    at++
-  }
-  return at === e164.length
 }

@@ -39,31 +39,29 @@ const FOREIGN_HASH =
 /** SHA-256 in Base64, in either alphabet. */
 const BASE64_HASH = /^[\w+/-]{43}=$/
 const PREFIXED_HASH = /^(?:sha-?256[:=]|0x)[0-9a-f]{64}$/i
+const SHORTEST_HASH = 32
 const LONGEST_HASH = 128
 
-/** A hash that is no SHA-256 in hex, or one with invisible characters around it. */
-function isUnreadableHash(text: string): boolean {
-  if (text.length > LONGEST_HASH) return false
-  return (
-    isHash(text) || FOREIGN_HASH.test(text) || BASE64_HASH.test(text) || PREFIXED_HASH.test(text)
-  )
-}
-
-/** What is wrong in any field. */
-function whyInAnyField(text: string): Reason | undefined {
-  if (isDamaged(text)) return 'damaged'
-  if (isHash(text) && givenHash(text) === '') return 'hash_of_nothing'
-  return isUnreadableHash(text) ? 'unreadable_hash' : undefined
+/** A hash of nothing, one that is no SHA-256 in hex, or one with invisible characters around it. */
+function whyNoHash(text: string): Reason | undefined {
+  if (text.length < SHORTEST_HASH || text.length > LONGEST_HASH) return undefined
+  if (isHash(text)) return givenHash(text) === '' ? 'hash_of_nothing' : 'unreadable_hash'
+  const isForeign = FOREIGN_HASH.test(text) || BASE64_HASH.test(text) || PREFIXED_HASH.test(text)
+  return isForeign ? 'unreadable_hash' : undefined
 }
 
 function whyNoEmail(text: string): Reason {
-  if (isPlaceholder(text) || isPlaceholderAddress(lower(text))) return 'placeholder'
-  return text.includes('@') && isTooLongAddress(text) ? 'too_long' : 'not_an_address'
+  if (isPlaceholder(text)) return 'placeholder'
+  if (!text.includes('@')) return 'not_an_address'
+  if (isPlaceholderAddress(lower(text))) return 'placeholder'
+  return isTooLongAddress(text) ? 'too_long' : 'not_an_address'
 }
 
 /** What follows the first of two numbers in a cell, as phone-rules.ts divides them. */
 const SECOND_NUMBER = /(?:[;,]|\sor\s|(?<=(?:\d\D*){7})\/).*$/is
 const EXTENSION = /(?:ext(?:ension)?|x|#)[\s.:=]*\d{1,9}$/iu
+/** Nothing in it has to be left out. */
+const PLAIN_NUMBER = /^[\d ()+.-]+$/
 const LETTER = /\p{L}/u
 const NOT_A_DIGIT = /\D/g
 const INTERNATIONAL = /^[^\p{L}\d]*(?:\+|00)/u
@@ -79,10 +77,15 @@ const WITHOUT_COUNTRY = {
   hash: 'hashed_country'
 } as const satisfies Record<Home['given'], Reason>
 
+/** Without all that phone-rules.ts leaves out. */
+function firstNumber(text: string): string {
+  return unwrapPhone(text).replace(SECOND_NUMBER, '').replace(EXTENSION, '')
+}
+
 function whyNoPhone(text: string, { country, given }: Home): Reason {
   if (isPlaceholder(text)) return 'placeholder'
   if (text.length > LONGEST_PHONE) return 'not_a_number'
-  const number = unwrapPhone(text).replace(SECOND_NUMBER, '').replace(EXTENSION, '')
+  const number = PLAIN_NUMBER.test(text) ? text : firstNumber(text)
   const digits = number.replace(NOT_A_DIGIT, '')
   if (LETTER.test(number) || digits === '') return 'not_a_number'
   if (isFillerNumber(digits)) return 'placeholder'
@@ -115,5 +118,5 @@ const WHY = {
 /** The one reason for which a value that was given cannot be used in its field. */
 export function whyUnusable(field: keyof typeof WHY, value: string, home: Home): Reason {
   const text = clean(value)
-  return whyInAnyField(text) ?? WHY[field](text, home)
+  return isDamaged(text) ? 'damaged' : (whyNoHash(text) ?? WHY[field](text, home))
 }

@@ -1,3 +1,4 @@
+import { isUsableId } from './external-id.ts'
 import { mask } from './mask.ts'
 import type { MatchField, MatchForm, Members } from './members.ts'
 import { type Reason, whyUnusable } from './reasons.ts'
@@ -127,33 +128,42 @@ class FieldCounter {
 
   /**
    * @param firstRow of these users within the upload.
-   * @param usable gets the field's bit for each user who has it.
+   * @param parts gets the field's bit for each user of whom it is usable.
    */
-  add(members: Members, firstRow: number, usable: Int32Array): void {
+  add(members: Members, firstRow: number, parts: Int32Array): void {
     const field = this.#field
-    const given = members.given(field)
+    const ways = members.given(field)
     const texts = members.text(FORMS[field])
-    const repaired = members.repaired(field)
+    const repairs = members.repaired(field)
     // Of those that have no text only a hash can be used; most uploads have none.
-    const hashes = given.includes('hash') ? members.hash(FORMS[field]) : texts
-    const textBit = this.#textBit
-    for (let row = 0; row < given.length; row += 1) {
+    const hashes = ways.includes('hash') ? members.hash(FORMS[field]) : texts
+    const [textBit, hashBit] = [this.#textBit, this.#hashBit]
+    let given = 0
+    let usable = 0
+    let repaired = 0
+    let hashed = 0
+    for (let row = 0; row < ways.length; row += 1) {
+      const way = ways[row]
       const hasText = texts[row] !== ''
       // The default country serves as well as the user's own.
-      if (hasText) usable[row] = (usable[row] ?? 0) | textBit
-      if (given[row] === '') continue
-      this.#given += 1
-      if (given[row] === 'hash') this.#hashed += 1
+      if (hasText) parts[row] = (parts[row] ?? 0) | textBit
+      if (way === '') continue
+      given += 1
+      if (way === 'hash') hashed += 1
       if (hasText) {
-        this.#usable += 1
-        if (repaired[row]) this.#repaired += 1
+        usable += 1
+        repaired += repairs[row] ?? 0
       } else if (hashes[row] !== '') {
-        this.#usable += 1
-        usable[row] = (usable[row] ?? 0) | this.#hashBit
+        usable += 1
+        parts[row] = (parts[row] ?? 0) | hashBit
       } else {
         this.#addUnusable(members, row, firstRow)
       }
     }
+    this.#given += given
+    this.#usable += usable
+    this.#repaired += repaired
+    this.#hashed += hashed
   }
 
   #addUnusable(members: Members, row: number, firstRow: number): void {
@@ -199,11 +209,11 @@ export function createFieldReport(maxExamples = 0) {
   return {
     add(members: Members): void {
       const { size } = members
-      const usable = new Int32Array(size)
-      for (const counter of counters) counter.add(members, firstRow, usable)
-      const ids = members.externalIds()
+      const parts = new Int32Array(size)
+      for (const counter of counters) counter.add(members, firstRow, parts)
+      const ids = members.written('edgeTagId')
       for (let row = 0; row < size; row += 1) {
-        const bits = (usable[row] ?? 0) | (ids[row] === '' ? 0 : EDGE_TAG_ID)
+        const bits = (parts[row] ?? 0) | (isUsableId(ids[row] ?? '') ? EDGE_TAG_ID : 0)
         users[bits] = (users[bits] ?? 0) + 1
       }
       firstRow += size

@@ -4,6 +4,7 @@ import { givenHash, HASH_LENGTH, isHash, sha256 } from './hash.ts'
 import { normalizeName, plainName } from './name.ts'
 import { isPlaceholder } from './placeholder.ts'
 import { cutPostalCode, normalizePostalCodeFull, plainPostalCode } from './postal-code.ts'
+import { isRepairedText } from './repair.ts'
 import { clean, isBlank } from './text.ts'
 import { TextMap } from './text-map.ts'
 
@@ -28,7 +29,7 @@ export interface Vocabulary {
   /** ISO 3166-1 alpha-2, upper case. */
   readonly countries: Made<string>
   readonly given: Readonly<Record<RepeatingField, Made<Given>>>
-  /** Whether what is matched on is more than the value trimmed and in lower case. */
+  /** See repair.ts. */
   readonly repaired: Readonly<Record<RepeatingField, Made<boolean>>>
 }
 
@@ -53,11 +54,6 @@ function howCountryGiven(value: string): Given {
   return isPlaceholder(clean(value)) ? '' : howGiven(value)
 }
 
-/** Whether it takes more than trimming and lower case to make this of a value: elsewhere it matches nobody. */
-export function isRepair(made: string, value: string): boolean {
-  return made !== value && made !== '' && made !== value.trim().toLowerCase()
-}
-
 /** Hashes each distinct text once. */
 function createHashes(): (text: string) => string {
   const known = new TextMap()
@@ -69,8 +65,26 @@ function createHashes(): (text: string) => string {
   }
 }
 
-const repairs = (values: Dictionary, text: Made<string>): Made<boolean> =>
-  derived(values, (value, _country, index) => isRepair(text()[index] ?? '', value))
+/** Texts, and whether they are repaired: that is told best while value and text are at hand. */
+function normalized(
+  values: Dictionary,
+  make: (value: string, country: string, index: number) => string
+) {
+  const areRepaired: boolean[] = []
+  const text = derived(values, (value, country, index) => {
+    const made = make(value, country, index)
+    areRepaired.push(made !== '' && isRepairedText(made, value))
+    return made
+  })
+  const repaired = () => {
+    text()
+    return areRepaired
+  }
+  return { text, repaired }
+}
+
+const normalizedNames = (names: Dictionary) =>
+  normalized(names, (value) => normalizeName(clearText(value)))
 
 const plainNames = (names: Dictionary) => derived(names, (value) => plainName(clearText(value)))
 
@@ -90,34 +104,28 @@ export function createVocabulary({ defaultCountry = '' }: VocabularyOptions): Vo
     })
   })
   const countries = derived(country, (value) => countryOrDefault(value, fallback))
-  const fullPostalCodes = derived(postalCode, (value, lives) =>
-    normalizePostalCodeFull(clearText(value), lives)
+  const firstNames = normalizedNames(firstName)
+  const lastNames = normalizedNames(lastName)
+  const countryCodes = normalized(country, (_value, _country, index) =>
+    (countries()[index] ?? '').toLowerCase()
   )
-  const nameForm = (names: Dictionary) =>
-    form(
-      names,
-      derived(names, (value) => normalizeName(clearText(value)))
-    )
-  const firstNameForm = nameForm(firstName)
-  const lastNameForm = nameForm(lastName)
-  const countryForm = form(
-    country,
-    derived(country, (_value, _country, index) => (countries()[index] ?? '').toLowerCase())
+  const fullPostalCodes = normalized(postalCode, (value, lives) =>
+    normalizePostalCodeFull(clearText(value), lives)
   )
 
   return {
     dictionaries: { firstName, lastName, country, postalCode },
     forms: {
-      firstName: firstNameForm,
-      lastName: lastNameForm,
-      country: countryForm,
+      firstName: form(firstName, firstNames.text),
+      lastName: form(lastName, lastNames.text),
+      country: form(country, countryCodes.text),
       postalCode: form(
         postalCode,
         derived(postalCode, (_value, lives, index) =>
-          cutPostalCode(fullPostalCodes()[index] ?? '', lives)
+          cutPostalCode(fullPostalCodes.text()[index] ?? '', lives)
         )
       ),
-      postalCodeFull: form(postalCode, fullPostalCodes)
+      postalCodeFull: form(postalCode, fullPostalCodes.text)
     },
     plain: {
       firstName: plainNames(firstName),
@@ -132,10 +140,10 @@ export function createVocabulary({ defaultCountry = '' }: VocabularyOptions): Vo
       postalCode: derived(postalCode, howGiven)
     },
     repaired: {
-      firstName: repairs(firstName, firstNameForm.text),
-      lastName: repairs(lastName, lastNameForm.text),
-      country: repairs(country, countryForm.text),
-      postalCode: repairs(postalCode, fullPostalCodes)
+      firstName: firstNames.repaired,
+      lastName: lastNames.repaired,
+      country: countryCodes.repaired,
+      postalCode: fullPostalCodes.repaired
     }
   }
 }
