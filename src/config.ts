@@ -107,7 +107,8 @@ const integer = (text: string, minimum: number, description: string) =>
 
 /**
  * Settings read from the environment; empty variables count as absent. `npm run docs` brings the
- * descriptions, and as `form` what a text has to be like, into docs/configuration.md.
+ * descriptions, and as `form` what a text has to be like, into docs/configuration.md: links in them
+ * begin there.
  */
 export const Settings = Type.Object({
   HOST: Type.String({
@@ -128,14 +129,15 @@ export const Settings = Type.Object({
   AUDIENCE_CONFIG: Type.String({
     default: './audience.config.json',
     form: 'path',
-    description: 'Configuration file. One that is named here must exist; the default one need not'
+    description:
+      '[Configuration file](#several-accounts-the-file). One that is named here must exist; the default one need not'
   }),
   AUDIENCE_API_KEYS: Type.String({
     default: '',
     form: 'list of `name:key`',
     secret: true,
     description:
-      'API keys, comma-separated; a bare key is named `default`. Required unless `HOST` is loopback'
+      'API keys, comma-separated; a bare key is named `default`. Required unless `HOST` is loopback, see [authentication](#authentication)'
   }),
   AUDIENCE_AUTH: Type.Enum(['on', 'off'], {
     default: 'on',
@@ -165,13 +167,14 @@ export const Settings = Type.Object({
   AUDIENCE_DEFAULT_COUNTRY: Type.Optional(
     Type.String({
       form: 'ISO 3166-1 alpha-2 code',
-      description: 'Country of users who have none; a call may set another one'
+      description:
+        '[Country of users](matching.md#the-country-of-a-user) who have none; a call may set another one'
     })
   ),
   AUDIENCE_DEDUP_HOURS: integer(
     '24',
     0,
-    'How many hours after its last delivery an upload is recognised when it is sent again'
+    'How many hours after its last delivery an upload is [recognised when it is sent again](api.md#sending-again)'
   ),
   AUDIENCE_RETRY_HOURS: integer('24', 0, 'How many hours a failing delivery is tried again'),
   AUDIENCE_PLATFORM_TIMEOUT_MS: integer(
@@ -185,14 +188,14 @@ export const Settings = Type.Object({
     form: '`sqlite:<path>` or `postgres://…`',
     secret: true,
     description:
-      'Where everything that was accepted is kept: an SQLite file for one process, PostgreSQL for several instances'
+      'Where everything that was accepted is kept: an SQLite file for one process, [PostgreSQL](postgresql.md) for several instances'
   }),
   AUDIENCE_ENCRYPTION_KEY: Type.String({
     default: '',
     form: 'list of keys, 32 bytes in base64 each',
     secret: true,
     description:
-      "Comma-separated: the first key seals customers' data, all of them open it. Required with PostgreSQL; with SQLite the service makes a key and keeps it beside the file"
+      "Comma-separated: the first key seals customers' data, all of them open it ([keys](operations.md#keys)). Required with PostgreSQL; with SQLite the service makes a key and keeps it beside the file"
   }),
   AUDIENCE_RETENTION_DAYS: integer(
     '7',
@@ -209,7 +212,7 @@ export const Settings = Type.Object({
     minimum: 0,
     maximum: 10_000,
     description:
-      'After `SIGTERM` `/readyz` says no, and for so many milliseconds uploads are still taken'
+      'After `SIGTERM` `/readyz` says no, and for so many milliseconds uploads are still taken ([stop](operations.md#stop))'
   }),
   OTEL_EXPORTER_OTLP_ENDPOINT: Type.Optional(
     Type.String({
@@ -222,14 +225,15 @@ export const Settings = Type.Object({
   ),
   AUDIENCE_WEBHOOK_PRIVATE_ADDRESSES: Type.Enum(['refuse', 'allow'], {
     default: 'refuse',
-    description: '`allow`: webhooks may go to private and loopback addresses, and without TLS'
+    description:
+      '`allow`: [webhooks](webhooks.md#addresses) may go to private and loopback addresses, and without TLS'
   }),
   AUDIENCE_PUBLIC_URL: Type.Optional(
     Type.String({
       pattern: '^https?://[^/?#\\\\@\\s]+(/[^?#\\\\\\s]*)?$',
       form: 'address',
       description:
-        'Where others reach the service, e.g. `https://audience.example`. Tells agents where the keys are that push notifications are signed with'
+        'Where others reach the service, e.g. `https://audience.example`. Tells agents where the keys are that [push notifications](adcp.md#push-notifications) are signed with'
     })
   ),
   AUDIENCE_ADCP_DISCOVERY_PER_MINUTE: integer(
@@ -240,7 +244,7 @@ export const Settings = Type.Object({
   AUDIENCE_ADCP_STATUS_MINUTES: integer(
     '15',
     1,
-    'How often a platform is asked how an audience of an agent stands that it is matching, in minutes; less and less often, up to once an hour'
+    'How often a platform is asked how an [audience of an agent](adcp.md#audiences) stands that it is matching, in minutes; less and less often, up to once an hour'
   )
 })
 type Settings = Static<typeof Settings>
