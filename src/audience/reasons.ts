@@ -67,8 +67,8 @@ const NOT_A_DIGIT = /\D/g
 const INTERNATIONAL = /^[^\p{L}\d]*(?:\+|00)/u
 /** Of libphonenumber. */
 const LONGEST_PHONE = 250
-/** Shorter rows of digits are no subscriber's number anywhere that a list may come from. */
-const SHORTEST_NATIONAL = 5
+/** Subscribers' numbers in the smallest countries (Niue, Saint Helena). */
+const SHORTEST_NATIONAL = 4
 /** The longest national number that libphonenumber takes. */
 const LONGEST_NATIONAL = 17
 const WITHOUT_COUNTRY = {
