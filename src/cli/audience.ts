@@ -190,6 +190,8 @@ export function createProgram(): Command {
 
 /** Runs the command; its end is told by the exit code. */
 export async function main(argv: readonly string[]): Promise<void> {
+  // Whoever reads may have seen enough (EPIPE, as of `head`): what is under way goes on.
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined)
   try {
     await createProgram().parseAsync(argv)
   } catch (error) {

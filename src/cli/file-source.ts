@@ -78,11 +78,14 @@ async function toSource(name: string, handle: FileHandle): Promise<FileSource> {
     open: () => ReadableStream.from(chunks()),
     async hash(signal) {
       const hash = createHash('sha256')
-      for await (const chunk of chunks()) {
+      const chunk = new Uint8Array(CHUNK_BYTES)
+      for (let position = 0; ;) {
         signal.throwIfAborted()
-        hash.update(chunk)
+        const { bytesRead } = await handle.read(chunk, 0, CHUNK_BYTES, position)
+        if (bytesRead === 0) return hash.digest('hex')
+        hash.update(chunk.subarray(0, bytesRead))
+        position += bytesRead
       }
-      return hash.digest('hex')
     },
     async isUnchanged() {
       const now = await handle.stat()

@@ -1,3 +1,4 @@
+import { setFlagsFromString } from 'node:v8'
 import type { Providers, SessionStatus } from '../api/answers.ts'
 import type { AudienceType } from '../audience/schemas.ts'
 import { type Accepted, type Client, createClient, type Upload } from '../client/client.ts'
@@ -51,6 +52,9 @@ export interface UploadOptions extends ServiceOptions {
 const IN_FLIGHT = 3
 
 export async function upload(file: string, options: UploadOptions): Promise<ExitCode> {
+  // Reading makes garbage faster than V8 likes to collect it: this halves the memory of a large upload,
+  // and is still faster than any service takes it.
+  setFlagsFromString('--optimize-for-size')
   const interruption = listenForInterruption()
   const { signal } = interruption
   const client = createClient(options)

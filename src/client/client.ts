@@ -225,11 +225,8 @@ function formOf({ name, type }: Upload, batch: Batch, users: readonly User[]): F
   form.append('name', name)
   if (type !== undefined) form.append('type', type)
   form.append('batch', JSON.stringify(batch))
-  form.append(
-    'users',
-    new Blob([JSON.stringify(users)], { type: 'application/json' }),
-    'users.json'
-  )
+  // As text: what a Blob holds is outside of the heap and stays until some later collection.
+  form.append('users', JSON.stringify(users))
   return form
 }
 
