@@ -2,7 +2,14 @@ import { DatabaseSync } from 'node:sqlite'
 import { join } from 'node:path'
 import { test, type Test } from 'tap'
 import { providers } from '../../providers/registry.ts'
-import { BATCH, form, type Service, startService, temporaryFolder } from '../support/service.ts'
+import {
+  BATCH,
+  form,
+  type FormFields,
+  type Service,
+  startService,
+  temporaryFolder
+} from '../support/service.ts'
 
 const NAMES = ['facebook', 'klaviyo'] as const
 
@@ -155,3 +162,82 @@ async function rowsIn({ app }: Service, folder: string) {
   database.close()
   return rows
 }
+
+test('what is wrong with an upload is told in a dry run as without', async (t) => {
+  const { service, calls } = await withPlatforms(t, { AUDIENCE_MAX_USERS: '2' })
+  const before = calls()
+  const cases: readonly (readonly [fields: FormFields, query: string])[] = [
+    [{ name: undefined }, ''],
+    [{ type: 'other' }, ''],
+    [{ batch: { ...BATCH, sequence: 2 } }, ''],
+    [{ users: '[{"email":' }, ''],
+    [{ users: {} }, ''],
+    [{ users: [] }, ''],
+    [{ users: [{}, { email: 5 }] }, ''],
+    [{ users: [{}, {}, {}] }, ''],
+    [{}, '&mode=replace'],
+    [{}, '&channels=myspace'],
+    [{}, '&defaultCountry=Germany']
+  ]
+  for (const [fields, query] of cases) {
+    const dry = await service.post(form(fields), `?dryRun=true${query}`)
+    const real = await service.post(form(fields), `?dryRun=false${query}`)
+    t.ok(dry.status >= 400 && dry.status < 500)
+    t.same([dry.status, dry.text], [real.status, real.text], dry.text)
+    t.equal(dry.headers.get('x-error-code'), real.headers.get('x-error-code'))
+  }
+  const wrong = await service.post(form(), '?dryRun=perhaps')
+  t.equal(wrong.status, 400)
+  t.match(wrong.text, /The query parameter \\"dryRun\\" must be true, false, 1 or 0\./)
+  t.same(calls(), before)
+})
+
+test('a dry run works without any platform, and for those that are named', async (t) => {
+  const alone = await startService(t)
+  const nowhere = await alone.post(form(), '?dryRun=true')
+  t.match(nowhere.body, { users: 1, report: { fields: { email: { usable: 1 } } } })
+  t.same(Object(nowhere.body).destinations, [])
+
+  const { service } = await withPlatforms(t)
+  const users = [{ email: 'jane@example.com' }, { email: 'jane@example.com' }, { phone: '0151' }]
+  const answer = await service.post(form({ users }), '?dryRun=true&mode=remove&channels=klaviyo')
+  t.same(Object(answer.body).destinations, [
+    {
+      provider: 'klaviyo',
+      tag: 'default',
+      segment: 'blotout_High_Value_Customers',
+      mode: 'remove',
+      users: { matchable: 1, leftOut: 2 },
+      leftOutBy: { duplicate: 1, no_identifier: 1 },
+      notes: {},
+      identifiers: { 0: 1, 1: 2 },
+      requests: 1
+    }
+  ])
+})
+
+test('the span of a dry run says so, and no log has anything of its values', async (t) => {
+  const { service } = await withPlatforms(t, { LOG_LEVEL: 'trace' })
+  const users = [{ email: 'marked.value@nowhere', phone: '0151 99887766', firstName: '4711-0815' }]
+  const answer = await service.post(form({ users }), '?dryRun=true')
+  t.match(answer.text, /m\*\*\*@nowhere/)
+  t.notMatch(answer.text, /marked|99887766|0815/)
+  t.notMatch(service.log(), /marked|nowhere|9988|4711|\*\*\*/)
+  const [span, ...more] = service.lines().filter((line) => line['audience.dry_run'] === true)
+  t.match(span, { 'http.route': '/audience', 'http.response.status_code': 200 })
+  t.same(more, [])
+})
+
+test('a dry run that gets no thread in time, or takes too much memory, is refused', async (t) => {
+  const faults = [
+    new DOMException('over', 'TimeoutError'),
+    Object.assign(new Error('full'), { code: 'ERR_WORKER_OUT_OF_MEMORY' })
+  ]
+  const service = await startService(t, {
+    workers: (real) => ({ ...real, inspect: () => Promise.reject(faults.shift() ?? new Error()) })
+  })
+  const late = await service.post(form(), '?dryRun=true')
+  t.same([late.status, late.headers.get('retry-after')], [503, '10'])
+  t.equal((await service.post(form(), '?dryRun=true')).status, 413)
+  t.equal(service.app.uploadBudget.takenBytes, 0)
+})
