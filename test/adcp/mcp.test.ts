@@ -3,11 +3,13 @@ import { connect } from 'node:net'
 import { Client } from '@modelcontextprotocol/sdk/client/index.js'
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js'
 import Fastify from 'fastify'
+import { Registry } from 'prom-client'
 import { test, type Test } from 'tap'
 import auth from '../../plugins/auth.ts'
 import closing from '../../plugins/closing.ts'
 import errors from '../../plugins/errors.ts'
 import mcp from '../../plugins/mcp.ts'
+import { createMeter } from '../../plugins/meter.ts'
 import telemetry from '../../plugins/telemetry.ts'
 import uploadBudget from '../../plugins/upload-budget.ts'
 import { AdcpError } from '../../src/adcp/protocol.ts'
@@ -79,6 +81,7 @@ async function startMcp(t: Test, { seller, isOverloaded = () => false, maxWaitMs
   })
   app.decorate('sealingKeys', [new Uint8Array(32)])
   app.decorate('isOverloaded', isOverloaded)
+  app.decorate('meter', createMeter(new Registry(), []))
   // What else threads do has nothing to do with calls.
   app.decorate('workers', { readCall } as typeof app.workers)
   await app.register(mcp, {
