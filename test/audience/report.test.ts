@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import * as fc from 'fast-check'
 import examples from 'libphonenumber-js/mobile/examples'
 import { getCountries, getExampleNumber } from 'libphonenumber-js/max'
@@ -155,6 +157,15 @@ test('each unusable value has its reason', async (t) => {
       }
     }
   }
+})
+
+test('each reason is told in the documentation', async (t) => {
+  const text = readFileSync(join(import.meta.dirname, '../../docs/matching.md'), 'utf8')
+  const [, section = ''] = text.split('## Why a value cannot be used')
+  const [table = ''] = section.split('\n## ')
+  const told = [...table.matchAll(/^\| `(\w+)` \|/gm)].map(([, reason]) => reason)
+  const reasons = Object.values(REASONS).flatMap((ofField) => Object.keys(ofField))
+  t.same(new Set(told), new Set(reasons))
 })
 
 test('a national number of any country lacks nothing but the country', async (t) => {
