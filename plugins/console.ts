@@ -42,7 +42,8 @@ export default fp(
         loading = undefined
         throw error
       }))
-    const open = { config: { open: true } }
+    // No part of the API, so that its reference does not tell of it.
+    const open = { config: { open: true }, schema: { hide: true } }
 
     app.get('/console', open, async (request, reply) => {
       const { page, policy } = await load()

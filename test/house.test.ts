@@ -190,6 +190,27 @@ test('worker threads load no package but those that their work needs', async (t)
   ])
 })
 
+test('the console loads nothing that a browser has not', async (t) => {
+  const loaded = new Set(['src/console/main.ts'])
+  const packages = new Set<string>()
+  for (const file of loaded) {
+    for (const { target, isOurs } of imports.filter((one) => one.file === file && one.isStatic)) {
+      if (isOurs) loaded.add(target)
+      else packages.add(target)
+    }
+  }
+  const rooms = new Set([...loaded].map((file) => dirname(file)))
+  t.same([...rooms].toSorted(), ['src/client', 'src/console', 'src/intake'])
+  t.same([...packages].toSorted(), [
+    '@streamparser/json',
+    'csv-parse/sync',
+    'eventsource-parser/stream',
+    'lit-html',
+    'lit-html/directives/live.js',
+    'lit-html/directives/repeat.js'
+  ])
+})
+
 test('worker threads know the encoder of every platform', async (t) => {
   t.same(Object.keys(encoders).toSorted(), providers.map(({ name }) => name).toSorted())
   for (const provider of providers) {

@@ -20,7 +20,8 @@ import {
   sendAll,
   tryOut
 } from './sending.ts'
-import { newSettings, problemsOf, settingsPart, uploadOf } from './settings-part.ts'
+import { settingsPart } from './settings-part.ts'
+import { newSettings, problemsOf, uploadOf } from './settings.ts'
 import type { Page, View } from './view.ts'
 import { errorText } from './words.ts'
 

@@ -267,7 +267,7 @@ function deliveriesTable(
     ${
       deliveries.length === 0
         ? html`<p class="quiet">None${listing.state === undefined ? '' : ' in this state'}.</p>`
-        : html`<div class="scroll" role="region" aria-labelledby="deliveries" tabindex="0">
+        : html`<div class="scroll" role="region" aria-label="Table of deliveries" tabindex="0">
             <table>
               <thead>
                 <tr>

@@ -1,67 +1,8 @@
 import { html, nothing, type TemplateResult } from 'lit-html'
 import type { ProviderStatus } from '../api/answers.ts'
-import type { Upload } from '../client/client.ts'
+import { channelOf, countryName, MAX_NAME, type Settings } from './settings.ts'
 
-/** What the audience is called and where it goes. */
-
-export interface Settings {
-  name: string
-  type: 'custom' | 'primary'
-  mode: 'add' | 'remove'
-  defaultCountry: string
-  disablePrefix: boolean
-  /** Tags that it does not go to, as `facebook/eu-shop`. */
-  readonly without: Set<string>
-}
-
-export const newSettings = (): Settings => ({
-  name: '',
-  type: 'custom',
-  mode: 'add',
-  defaultCountry: '',
-  disablePrefix: false,
-  without: new Set()
-})
-
-const channelOf = ({ provider, tag }: ProviderStatus) => `${provider}/${tag}`
-const REGION = new Intl.DisplayNames('en', { type: 'region', fallback: 'none' })
-const MAX_NAME = 255
-
-/** A country's name; `undefined` where the code is none. */
-function countryName(code: string): string | undefined {
-  return /^[A-Za-z]{2}$/.test(code) ? REGION.of(code.toUpperCase()) : undefined
-}
-
-/** Problems by the id of the input that has them. */
-export function problemsOf(
-  settings: Settings,
-  providers: readonly ProviderStatus[]
-): ReadonlyMap<string, string> {
-  const { name, defaultCountry, without } = settings
-  const problems = new Map<string, string>()
-  if (name.trim() === '') problems.set('name', 'Give the audience a name.')
-  if (defaultCountry !== '' && countryName(defaultCountry) === undefined) {
-    problems.set('country', 'Use the two letters of a country, e.g. DE.')
-  }
-  if (providers.length > 0 && providers.every((one) => without.has(channelOf(one)))) {
-    problems.set('channels', 'Choose at least one platform.')
-  }
-  return problems
-}
-
-/** As the service takes them. */
-export function uploadOf(settings: Settings, providers: readonly ProviderStatus[]): Upload {
-  const { name, type, mode, defaultCountry, disablePrefix, without } = settings
-  const channels = providers.map(channelOf).filter((channel) => !without.has(channel))
-  return {
-    name: name.trim(),
-    type,
-    mode,
-    disablePrefix,
-    ...(defaultCountry !== '' && { defaultCountry: defaultCountry.toUpperCase() }),
-    ...(channels.length < providers.length && { channels: channels.join(',') })
-  }
-}
+/** The form in which they are filled in. */
 
 export interface SettingsPart {
   readonly settings: Settings
