@@ -62,6 +62,7 @@ const SECOND_NUMBER = /(?:[;,]|\sor\s|(?<=(?:\d\D*){7})\/).*$/is
 const EXTENSION = /(?:ext(?:ension)?|x|#)[\s.:=]*\d{1,9}$/iu
 /** Nothing in it has to be left out. */
 const PLAIN_NUMBER = /^[\d ()+.-]+$/
+const DIGIT = /\p{Nd}/u
 const LETTER = /\p{L}/u
 const NOT_A_DIGIT = /\D/g
 const INTERNATIONAL = /^[^\p{L}\d]*(?:\+|00)/u
@@ -84,7 +85,7 @@ function firstNumber(text: string): string {
 
 function whyNoPhone(text: string, { country, given }: Home): Reason {
   if (isPlaceholder(text)) return 'placeholder'
-  if (text.length > LONGEST_PHONE) return 'not_a_number'
+  if (text.length > LONGEST_PHONE || !DIGIT.test(text)) return 'not_a_number'
   const number = PLAIN_NUMBER.test(text) ? text : firstNumber(text)
   const digits = number.replace(NOT_A_DIGIT, '')
   if (LETTER.test(number) || digits === '') return 'not_a_number'
