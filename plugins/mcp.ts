@@ -73,9 +73,12 @@ const mcp: FastifyPluginAsync<McpOptions> = async (app, { config: { maxBodyBytes
     if (isLarge && app.isOverloaded()) throw new OverloadedError()
     const room = isLarge ? await app.uploadBudget.reserve(bytes, request.signal) : undefined
     const response = await answer(request).finally(() => room?.release())
+    void reply.code(response.status)
+    // A notification has no answer; an empty buffer would get a type.
+    if (response.body === null) return reply.send()
     const type = response.headers.get('content-type')
     if (type !== null) void reply.type(type)
-    return reply.code(response.status).send(Buffer.from(await response.arrayBuffer()))
+    return reply.send(Buffer.from(await response.arrayBuffer()))
   })
 }
 
