@@ -68,6 +68,11 @@ export interface Answer {
   readonly content: Readonly<Record<string, Content>>
 }
 
+export interface ErrorBody {
+  readonly schema: TSchema
+  readonly show: (message: string) => unknown
+}
+
 /** What one route does, beyond what the route itself tells. */
 export interface Operation {
   readonly tag: keyof typeof TAGS
@@ -80,6 +85,8 @@ export interface Operation {
   readonly answers: Readonly<Record<number, Answer>>
   /** Beside those that all operations have in common. */
   readonly errors: readonly ErrorName[]
+  /** By status: errors whose body is not the usual one. */
+  readonly ownBodies?: Readonly<Record<number, ErrorBody>>
 }
 
 function json(
@@ -231,6 +238,12 @@ const listProviders: Operation = {
   errors: ['parameter', 'storeUnavailable']
 }
 
+const rpcError = (code: number, message: string) => ({
+  jsonrpc: '2.0',
+  id: null,
+  error: { code, message }
+})
+
 const callAgent: Operation = {
   tag: 'AdCP',
   summary: 'Call the service as an AdCP agent',
@@ -243,25 +256,16 @@ const callAgent: Operation = {
     }),
     202: { description: 'A notification was taken; there is nothing to answer.', content: {} },
     400: json('It is no message of MCP.', RpcAnswer, {
-      parse: { jsonrpc: '2.0', id: null, error: { code: -32_700, message: 'Parse error' } }
+      parse: rpcError(-32_700, 'Parse error')
     }),
-    503: json(
-      'The service cannot answer now.',
-      RpcAnswer,
-      {
-        unavailable: {
-          jsonrpc: '2.0',
-          id: null,
-          error: {
-            code: -32_027,
-            message: 'The service is busy. Please send the upload again later.'
-          }
-        }
-      },
-      ['x-error-code', 'retry-after']
-    )
+    415: json('The body is no JSON.', RpcAnswer, {
+      type: rpcError(-32_000, 'Unsupported Media Type: Content-Type must be application/json')
+    })
   },
-  errors: ['malformedBody', 'compressed', 'uploadTimeout', 'tooLarge']
+  errors: ['malformedBody', 'compressed', 'uploadTimeout', 'tooLarge', 'overloaded'],
+  ownBodies: {
+    503: { schema: RpcAnswer, show: (message) => rpcError(-32_027, message) }
+  }
 }
 
 const getKeys: Operation = {

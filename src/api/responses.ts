@@ -1,17 +1,29 @@
 import { type TSchema, Type } from 'typebox'
 import { Failure } from './answers.ts'
 import { type DocumentedError, documentedErrors, type ErrorName } from './errors.ts'
-import { type Answer, type HeaderName, HEADERS, type Operation } from './operations.ts'
+import {
+  type Answer,
+  type ErrorBody,
+  type HeaderName,
+  HEADERS,
+  type Operation
+} from './operations.ts'
 
 /** All answers of an operation by their status, those of errors among them, as OpenAPI has them. */
-export function describeAnswers({ answers, errors }: Operation, common: readonly ErrorName[]) {
+export function describeAnswers(
+  { answers, errors, ownBodies = {} }: Operation,
+  common: readonly ErrorName[]
+) {
   const failures = Map.groupBy(
     [...errors, ...common].map((name): DocumentedError => documentedErrors[name]),
     ({ example }) => example.statusCode ?? 500
   )
   const statuses = new Set([...Object.keys(answers).map(Number), ...failures.keys()])
   return Object.fromEntries(
-    [...statuses].map((status) => [status, describeAnswer(answers[status], failures.get(status))])
+    [...statuses].map((status) => [
+      status,
+      describeAnswer(answers[status], failures.get(status), ownBodies[status])
+    ])
   )
 }
 
@@ -24,15 +36,24 @@ interface Shown {
   >
 }
 
-function describeAnswer(answer: Answer | undefined, errors: readonly DocumentedError[] = []) {
-  const shown = [...(answer === undefined ? [] : showAnswer(answer)), ...errors.map(showError)]
+function describeAnswer(
+  answer: Answer | undefined,
+  errors: readonly DocumentedError[] = [],
+  body = USUAL_BODY
+) {
+  const shown = [
+    ...(answer === undefined ? [] : showAnswer(answer)),
+    ...errors.map((error) => showError(error, body))
+  ]
   const byType = Map.groupBy(shown, ({ type }) => type)
   return {
     description: [answer?.description ?? [], errors.map(describeError)].flat(2).join('\n\n'),
     headers: describeHeaders(answer, errors),
     ...(byType.size > 0 && {
       content: Object.fromEntries([...byType].map(([type, parts]) => [type, merge(parts)]))
-    })
+    }),
+    // The plugin's word for an answer without a body.
+    ...(byType.size === 0 && { type: 'null' })
   }
 }
 
@@ -46,15 +67,22 @@ function showAnswer({ content }: Answer): Shown[] {
   }))
 }
 
-const ErrorText = Type.String({ description: 'What is wrong, in words.' })
+const USUAL_BODY: ErrorBody = {
+  schema: Failure,
+  show: (message) => ({ success: false, errors: [message] })
+}
+const TEXT_BODY: ErrorBody = {
+  schema: Type.String({ description: 'What is wrong, in words.' }),
+  show: (message) => message
+}
 
-function showError({ example, meaning, isText }: DocumentedError): Shown {
-  const { code, message } = example
-  const [type, schema, value] =
-    isText === true
-      ? ['text/plain', ErrorText, message]
-      : ['application/json', Failure, { success: false, errors: [message] }]
-  return { type, schema, examples: { [code]: { summary: meaning, value } } }
+function showError({ example, meaning, isText }: DocumentedError, body: ErrorBody): Shown {
+  const { schema, show } = isText === true ? TEXT_BODY : body
+  return {
+    type: isText === true ? 'text/plain' : 'application/json',
+    schema,
+    examples: { [example.code]: { summary: meaning, value: show(example.message) } }
+  }
 }
 
 function merge(parts: readonly Shown[]) {

@@ -18,6 +18,7 @@ import { loadConfig } from '../../src/config.ts'
 import { readCall } from '../../src/dispatch/read-call.ts'
 import type { Seller } from '../../src/seller/seller.ts'
 import { StoreError } from '../../src/store/store.ts'
+import { holdToContract } from '../support/contract.ts'
 import { assertValid, assertValidResult } from './validate.ts'
 
 const EMAIL = '5c1f0d7a92b84e36a1d4c7f0925b3e86d1407ac95f3be281640d9a7c52e8f13b'
@@ -88,6 +89,7 @@ async function startMcp(t: Test, { seller, isOverloaded = () => false, maxWaitMs
     config: { maxBodyBytes: MAX_BODY_BYTES },
     seller: { ...SELLER, ...seller }
   })
+  holdToContract(t, app)
   const url = `${await app.listen({ host: '127.0.0.1', port: 0 })}/mcp`
   t.teardown(() => app.close())
   return {

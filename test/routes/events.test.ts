@@ -3,11 +3,13 @@ import { connect, type Socket } from 'node:net'
 import { join } from 'node:path'
 import Fastify from 'fastify'
 import { test, type Test } from 'tap'
+import { type TSchema, Type } from 'typebox'
 import auth from '../../plugins/auth.ts'
 import closing from '../../plugins/closing.ts'
 import errors from '../../plugins/errors.ts'
 import telemetry from '../../plugins/telemetry.ts'
 import { providers } from '../../providers/registry.ts'
+import { DeliveryStatus, SessionProgress } from '../../src/api/answers.ts'
 import { loadConfig } from '../../src/config.ts'
 import eventRoutes, { type EventsOptions } from '../../src/routes/events.ts'
 import { createSessionFeed } from '../../src/routes/session-feed.ts'
@@ -18,6 +20,7 @@ import {
   type Store,
   StoreError
 } from '../../src/store/store.ts'
+import { violations } from '../support/contract.ts'
 import { BATCH, form, startService } from '../support/service.ts'
 
 const SESSION = BATCH.sessionId
@@ -25,9 +28,15 @@ const EVENTS = `/audience/sessions/${SESSION}/events`
 
 interface StreamEvent {
   readonly id: string | undefined
-  readonly event: string | undefined
+  readonly event: string
   readonly data: unknown
 }
+
+/** What events hold, as the reference says. */
+const DATA: ReadonlyMap<string, TSchema> = new Map<string, TSchema>([
+  ['delivery', DeliveryStatus],
+  ['session', SessionProgress]
+])
 
 /** Reads a stream's events one by one. */
 async function follow(t: Test, url: string, headers: Record<string, string> = {}) {
@@ -56,7 +65,10 @@ async function follow(t: Test, url: string, headers: Record<string, string> = {}
       const field = (name: string) => new RegExp(`^${name}: (.*)$`, 'm').exec(found)?.[1]
       const data = field('data')
       if (data !== undefined) {
-        return { id: field('id'), event: field('event'), data: JSON.parse(data) as unknown }
+        const event = field('event') ?? ''
+        const read: unknown = JSON.parse(data)
+        t.same(violations(DATA.get(event) ?? Type.Never(), read), [], `${event} as documented`)
+        return { id: field('id'), event, data: read }
       }
     }
     return undefined

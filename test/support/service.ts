@@ -12,6 +12,7 @@ import { type Config, loadConfig, type Tag } from '../../src/config.ts'
 import type { Clock } from '../../src/dispatch/clock.ts'
 import { createWorkers, type Workers } from '../../src/dispatch/workers.ts'
 import { instantClock } from './clock.ts'
+import { holdToContract } from './contract.ts'
 
 export interface ServiceOptions {
   /** Environment of the service; nothing else is read. */
@@ -83,6 +84,7 @@ export async function startService(t: Test, options: ServiceOptions = {}): Promi
       ...(uploadDeadlineMs !== undefined && { uploadDeadlineMs })
     }
   )
+  holdToContract(t, app)
   const url = await app.listen({ host: config.host, port: 0 })
   t.teardown(() => app.close())
 
