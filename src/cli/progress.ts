@@ -26,12 +26,15 @@ function inPlace(out: WriteStream): Progress {
   let latest = ''
   let drawn = ''
   let drawnAt = 0
+  let later: NodeJS.Timeout | undefined
 
   function clear(): void {
     clearLine(out, 0)
     cursorTo(out, 0)
   }
   function draw(): void {
+    clearTimeout(later)
+    later = undefined
     clear()
     // A longer line would wrap, and only its last row would be cleared.
     out.write(latest.slice(0, out.columns - 1))
@@ -41,7 +44,9 @@ function inPlace(out: WriteStream): Progress {
   return {
     show(text) {
       latest = text
-      if (text !== drawn && performance.now() - drawnAt > REDRAW_AFTER_MS) draw()
+      if (text === drawn) return
+      if (performance.now() - drawnAt > REDRAW_AFTER_MS) draw()
+      else later ??= setTimeout(draw, REDRAW_AFTER_MS)
     },
     note(text) {
       if (drawn !== '') clear()
@@ -51,6 +56,7 @@ function inPlace(out: WriteStream): Progress {
     end() {
       if (latest === '') return
       if (latest !== drawn) draw()
+      clearTimeout(later)
       out.write('\n')
       latest = ''
       drawn = ''

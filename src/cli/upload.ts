@@ -60,8 +60,10 @@ export async function upload(file: string, options: UploadOptions): Promise<Exit
   const client = createClient(options)
   let source: FileSource | undefined
   try {
+    // What is piped is not taken before the service is there: it may not be had a second time.
+    if (file !== '-') source = await openSource(file, signal)
     await assertReady(client, options, signal)
-    source = await openSource(file, signal)
+    source ??= await openSource(file, signal)
     const found = await look(source, options, signal)
     for (const line of describeFile(source.name, found.survey)) tell(line)
     if (options.dryRun === true) {
@@ -282,6 +284,8 @@ async function sendAll(
   const progress = createProgress(process.stderr)
   const done: Sent = { users: 0, sent: 0, skipped: 0 }
   const show = createSendProgress(progress, session)
+  const onStop = () => progress.note('Stopping behind what is under way; once more ends at once.')
+  signal.addEventListener('abort', onStop)
   try {
     const batches = readBatches(source, found.survey, { batchUsers: options.batchSize })
     await sendBatches(client, toUpload(options), session, batches, {
@@ -305,6 +309,7 @@ async function sendAll(
         )
     })
   } finally {
+    signal.removeEventListener('abort', onStop)
     progress.end()
   }
   return done
