@@ -18,7 +18,8 @@ export const NAMES: Readonly<Record<CustomerField, readonly Names[]>> = {
       'numéro de client, n° client, ID cliente, ID del cliente, número de cliente',
       'código cliente, código de cliente, codice cliente, numero cliente, código do cliente',
       'número do cliente, klant-id, klantnummer, klantnr, ID klienta, numer klienta',
-      'kund-id, kundnummer, kundnr, kunde-id, kundenummer, asiakasnumero, asiakas-id'
+      'kund-id, kundnummer, kundnr, kunde-id, kundenummer, asiakasnumero, asiakas-id',
+      'číslo zákazníka, ID zákazníka'
     ],
     ['user id, member id, membership id, subscriber id, subscriber key, mitgliedsnummer'],
     ['contact id, profile id, client id, client number, kontakt-id']

@@ -27,9 +27,15 @@ const PROBLEMS: Readonly<Record<string, string>> = {
   INVALID_OPENING_QUOTE: 'there is a quote inside a value that is not in quotes'
 }
 
+/** Spaces are of ASCII up to U+0020, and from the one that does not break on. */
+const LAST_SPACE_OF_ASCII = 0x20
+const FIRST_SPACE_BEYOND = 0xa0
+
 export function isBlank(value: string): boolean {
+  const first = value.charCodeAt(0)
   // Most values are not, and their first character shows it.
-  return value === '' || (value.charCodeAt(0) <= 32 && value.trim() === '')
+  if (first > LAST_SPACE_OF_ASCII && first < FIRST_SPACE_BEYOND) return false
+  return value.trim() === ''
 }
 
 function hasValue(row: CsvRow): boolean {

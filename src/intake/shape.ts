@@ -44,14 +44,19 @@ function firstRecords(text: string, separator: string): string[][] {
 }
 
 /**
- * How well a separator fits, the more telling first: names of columns that are known, the share of
- * lines with as many values as the first one, values in the first line.
+ * How well a separator fits, the more telling first: names of columns that are known, whether it is in
+ * the first line at all, the share of lines with as many values as that one, how many these are.
  */
 function fitness(text: string, separator: string): readonly number[] {
   const records = firstRecords(text, separator)
   const header = records[0] ?? []
   const even = records.filter(({ length }) => length === header.length)
-  return [Object.keys(recognise(header)).length, even.length / records.length, header.length]
+  return [
+    Object.keys(recognise(header)).length,
+    Number(header.length > 1),
+    even.length / records.length,
+    header.length
+  ]
 }
 
 function isFitter(one: readonly number[], other: readonly number[]): boolean {
