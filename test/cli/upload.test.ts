@@ -57,7 +57,7 @@ const fileOf = (t: Test, name: string, content: string | Buffer) => {
   return path
 }
 
-/** Stands before the service, notes the sequences of batches, and can let them wait. */
+/** Stands before the service, notes the sequences that it took, and can let batches wait. */
 async function startTurnstile(t: Test, target: string) {
   const sequences: number[] = []
   const waiting: (() => void)[] = []
@@ -68,9 +68,11 @@ async function startTurnstile(t: Test, target: string) {
     request.on('data', (chunk: Buffer) => chunks.push(chunk))
     request.on('end', () => {
       const body = Buffer.concat(chunks)
-      const pass = () => {
+      const pass = (sequence = '') => {
         const { method, headers } = request
         call(target + request.url, { method, headers }, (answer) => {
+          // A service that is busy is asked again: that is no second batch.
+          if (sequence !== '' && answer.statusCode === 200) sequences.push(Number(sequence))
           response.writeHead(answer.statusCode ?? 500, answer.headers)
           answer.pipe(response)
         }).end(body)
@@ -79,14 +81,11 @@ async function startTurnstile(t: Test, target: string) {
       const [, sequence = ''] = /"sequence":(\d+)/.exec(body.toString()) ?? []
       if (free > 0) {
         free -= 1
-        sequences.push(Number(sequence))
-        return pass()
+        return pass(sequence)
       }
       // One that goes away before it is let through was never there.
       waiting.push(() => {
-        if (request.socket.destroyed) return
-        sequences.push(Number(sequence))
-        pass()
+        if (!request.socket.destroyed) pass(sequence)
       })
       for (const tell of arrived) tell()
     })
