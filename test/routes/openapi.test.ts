@@ -8,7 +8,9 @@ import { isObject, type Json, type JsonObject, nameSchemas } from '../../src/api
 import { documentedErrors } from '../../src/api/errors.ts'
 import { operations } from '../../src/api/operations.ts'
 import { catalogue } from '../../src/errors.ts'
+import { IN_BROWSER, openPage, startBrowser } from '../support/browser.ts'
 import { differences, holdToContract } from '../support/contract.ts'
+import { LONG_ONLY } from '../support/long.ts'
 import { startService } from '../support/service.ts'
 
 const METHODS: readonly string[] = ['get', 'post', 'put', 'patch', 'delete']
@@ -286,6 +288,32 @@ test('the pages need nothing from elsewhere, and loosen no policy', async (t) =>
     )
   }
 })
+
+test(
+  'a browser shows every operation, and an upload can be tried out',
+  LONG_ONLY.skip === false ? IN_BROWSER : LONG_ONLY,
+  async (t) => {
+    const local = await startService(t)
+    const browser = await startBrowser(t)
+    const { page, complaints, foreignRequests } = await openPage(browser, local.url)
+    await page.goto('/docs')
+    const shown = page.locator('.opblock-summary')
+    await shown.first().waitFor()
+    t.equal(await shown.count(), operationsOf(await local.app.openapi()).length)
+    const upload = page.locator('#operations-Uploads-uploadAudience')
+    await upload.locator('.opblock-summary').click()
+    await upload.getByRole('button', { name: 'Try it out' }).click()
+    await upload.locator('input[type=file]').setInputFiles({
+      name: 'users.json',
+      mimeType: 'application/json',
+      buffer: Buffer.from('[{"email":"jane@example.com"}]')
+    })
+    await upload.getByRole('button', { name: 'Execute' }).click()
+    const answer = upload.locator('.live-responses-table .highlight-code').first()
+    t.match(await answer.textContent(), '"success": true')
+    t.same([complaints, foreignRequests], [[], []])
+  }
+)
 
 test('two schemas of one name are a mistake', async (t) => {
   const twice = { a: { title: 'A', type: 'string' }, b: { title: 'A', type: 'number' } }
