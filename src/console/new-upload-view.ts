@@ -119,6 +119,17 @@ export function openNewUpload(page: Page): View {
     page.update()
   }
 
+  /** Draws how far it is, and says it aloud at every quarter. */
+  function teller(progress: Progress, total: number): () => void {
+    let told = 0
+    return () => {
+      const quarters = Math.floor((progress.users / total) * 4)
+      if (quarters > told && quarters < 4) page.announce(`${quarters * 25} percent`)
+      told = quarters
+      page.update()
+    }
+  }
+
   /** Whether everything is there; if not, the first input that lacks something gets the focus. */
   function isComplete(): boolean {
     problems = problemsOf(settings, tags())
@@ -139,7 +150,7 @@ export function openNewUpload(page: Page): View {
       checked = await tryOut(page.service.client, upload, file, {
         progress,
         signal,
-        onProgress: () => page.update()
+        onProgress: teller(progress, file.survey.users)
       })
       if (checked !== undefined) page.announce('The check has ended')
     })
@@ -155,7 +166,7 @@ export function openNewUpload(page: Page): View {
       await sendAll(page.service.client, upload, file, session, {
         progress,
         signal,
-        onProgress: () => page.update()
+        onProgress: teller(progress, file.survey.users)
       })
       session.isDone = session.sent.size === batchesIn(file)
       page.announce(session.isDone ? 'Everything was sent' : 'Stopped')

@@ -227,8 +227,8 @@ function destination(one: DestinationStatus, actions: Actions): TemplateResult {
     }
     ${figures([
       ['Sent', count(users.sent)],
-      ['Taken by the platform', count(users.received)],
-      ['Unreadable there', count(users.invalid)],
+      ['Taken', count(users.received)],
+      ['Unreadable', count(users.invalid)],
       ['Left out', count(users.leftOut)]
     ])}
     ${reasonList('Left out', one.leftOutBy)} ${reasonList('Kept back', one.notes)}

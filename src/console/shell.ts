@@ -190,6 +190,7 @@ function frame({ route, heading, content, announcement, service, signOut }: Fram
       <h1 tabindex="-1">${heading}</h1>
       ${content}
     </main>
+    <footer class="inner"><a href="docs">API reference</a></footer>
     <p class="unseen" role="status">${announcement}</p>
   `
 }

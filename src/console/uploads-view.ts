@@ -134,7 +134,9 @@ function row(session: SessionOverview): TemplateResult {
   return html`<li class="card row">
     <div class="headline">
       <h2><a href=${sessionHref(sessionId)}>${audience}</a></h2>
-      ${badge(SESSION[state])}
+      <span class="badges">
+        ${deliveries.held > 0 ? badge(DELIVERY.held) : nothing} ${badge(SESSION[state])}
+      </span>
     </div>
     ${
       users.received < users.total
