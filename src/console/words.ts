@@ -103,7 +103,15 @@ const REASONS: Readonly<Record<string, string>> = {
   placeholder: 'A placeholder, not a value',
   no_country: 'National number without a country',
   unknown_country: 'Not a country',
-  impossible_number: 'No number of this country'
+  impossible_number: 'No number of this country',
+  damaged: 'Damaged characters',
+  hash_of_nothing: 'The hash of an empty value',
+  unreadable_hash: 'A hash, but no SHA-256 in hex',
+  too_long: 'Too long for an address',
+  hashed_country: 'National number, and the country came as a hash',
+  no_letters: 'No letters',
+  not_a_code: 'Not a postal code',
+  not_of_country: 'Not a postal code of this country'
 }
 
 /** A reason in words; one that is not known here yet is readable all the same. */
