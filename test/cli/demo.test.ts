@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import tap, { test, type Test } from 'tap'
@@ -11,6 +12,8 @@ import { generateCustomers } from '../../src/cli/sample-customers.ts'
 import { startCommand } from '../support/command.ts'
 
 const TIMEOUT_MS = 240_000
+/** Half of the time of a start. */
+const COMPILE_CACHE = join(tmpdir(), 'audience-compile-cache')
 tap.setTimeout(TIMEOUT_MS)
 
 /** What the demo uploads: its number of customers, its seed. */
@@ -48,8 +51,10 @@ test('the demo brings 25,000 users to every sandbox and nothing anywhere else', 
   const cwd = t.testdir({ 'audience.config.json': file, 'other.json': file, tmp: {} })
   const demo = startCommand(t, 'src/cli/demo.ts', {
     args: ['--once'],
+    isBare: true,
     cwd,
     env: {
+      NODE_COMPILE_CACHE: COMPILE_CACHE,
       TMPDIR: join(cwd, 'tmp'),
       AUDIENCE_CONFIG: join(cwd, 'other.json'),
       AUDIENCE_API_KEYS: 'shop:real-key-0123456789',
