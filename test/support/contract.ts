@@ -1,7 +1,7 @@
 import { Ajv2020, type ValidateFunction } from 'ajv/dist/2020.js'
 import addFormats from 'ajv-formats'
 import type { FastifyInstance } from 'fastify'
-import type { TSchema } from 'typebox'
+import { type TSchema, Type } from 'typebox'
 import { Failure } from '../../src/api/answers.ts'
 import { COMMON_ERRORS } from '../../src/api/errors.ts'
 import { HEADERS, operations } from '../../src/api/operations.ts'
@@ -39,7 +39,12 @@ function answersOf({ operationId, isOpen }: Answered): Answers {
 }
 
 function createAjv(): Ajv2020 {
-  const made = new Ajv2020({ strict: false, allErrors: true, validateSchema: false })
+  const made = new Ajv2020({
+    strict: false,
+    validateSchema: false,
+    // Few answers come for each schema: it is compiled faster as it is.
+    code: { optimize: false }
+  })
   addFormats.default(made)
   return made
 }
@@ -53,14 +58,17 @@ function validatorOf(schema: TSchema): ValidateFunction {
   return validator
 }
 
-/** In what a value breaks a schema. */
+/** In what a value breaks a schema; one of several is compiled only if those before it do not fit. */
 export function violations(schema: TSchema, value: unknown): string[] {
-  const validate = validatorOf(schema)
-  if (validate(value)) return []
-  return (validate.errors ?? []).map(
-    ({ instancePath, message = '', params }) =>
-      `${instancePath || '/'} ${message} ${JSON.stringify(params)}`
-  )
+  const found: string[] = []
+  for (const one of Type.IsUnion(schema) ? schema.anyOf : [schema]) {
+    const validate = validatorOf(one)
+    if (validate(value)) return []
+    for (const { instancePath, message = '', params } of validate.errors ?? []) {
+      found.push(`${instancePath || '/'} ${message} ${JSON.stringify(params)}`)
+    }
+  }
+  return found
 }
 
 /** In what an answer differs from what the reference says of its operation. */
