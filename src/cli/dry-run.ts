@@ -1,5 +1,6 @@
-import type { DryRun, DryRunDestination, FieldPreview } from '../api/answers.ts'
+import type { DryRun, DryRunDestination } from '../api/answers.ts'
 import type { Client, Upload } from '../client/client.ts'
+import { addDryRun } from '../client/dry-run.ts'
 import { type Outgoing, sendEach } from '../client/send-batches.ts'
 import { newSessionId } from '../client/session-id.ts'
 import type { Survey } from '../intake/intake.ts'
@@ -33,7 +34,7 @@ export async function dryRun(options: DryRunOptions): Promise<ExitCode> {
     totalBatches: Math.ceil(totalUsers / batchSize),
     totalUsers
   }
-  const sum = new DryRunSum(batchSize)
+  let sum: DryRun | undefined
   const progress = createProgress(process.stderr)
   try {
     await sendEach(
@@ -42,8 +43,8 @@ export async function dryRun(options: DryRunOptions): Promise<ExitCode> {
       {
         inFlight: IN_FLIGHT,
         signal,
-        onSent: (batch: Outgoing, answer: DryRun) => {
-          sum.add(batch.sequence, answer)
+        onSent: (_batch: Outgoing, answer: DryRun) => {
+          sum = addDryRun(sum, answer)
           const share = sum.users / totalUsers
           const text = `${bar(share)}  ${count(sum.users)} of ${count(totalUsers)} customers checked`
           progress.show(text, String(Math.floor(share * 10)))
@@ -56,132 +57,24 @@ export async function dryRun(options: DryRunOptions): Promise<ExitCode> {
     progress.end()
   }
   signal.throwIfAborted()
-  const total = sum.total()
-  if (json === true) printJson({ success: true, file: layout, ...total })
-  else printDryRun(total)
+  if (sum === undefined) throw new Error('a file without customers')
+  if (json === true) printJson({ ...sum, file: layout, batchSize })
+  else printDryRun(sum, batchSize)
   return EXIT.delivered
 }
 
-/** Why values of a field cannot be used, in customers of the file counted from 1. */
-export interface WhyInFile {
-  users: number
-  customers: readonly number[]
-  readonly examples: string[]
-}
-
-export interface FieldSum {
-  given: number
-  usable: number
-  repaired: number
-  unusable: number
-  hashed: number
-  readonly why: Record<string, WhyInFile>
-}
-
-export interface DestinationSum {
-  readonly provider: string
-  readonly tag: string
-  readonly segment: string
-  readonly mode: string
-  readonly users: { matchable: number; leftOut: number }
-  readonly leftOutBy: Record<string, number>
-  readonly notes: Record<string, number>
-  readonly identifiers: Record<string, number>
-  requests: number
-}
-
-const MAX_CUSTOMERS = 20
-const MAX_EXAMPLES = 3
-
-/** Adds up the reports of the batches of one file; they may come in any order. */
-export class DryRunSum {
-  readonly #batchUsers: number
-  readonly #fields: Record<string, FieldSum> = {}
-  readonly #ignoredFields: Record<string, number> = {}
-  readonly #destinations = new Map<string, DestinationSum>()
-  users = 0
-
-  constructor(batchUsers: number) {
-    this.#batchUsers = batchUsers
-  }
-
-  add(sequence: number, { users, report, destinations }: DryRun): void {
-    this.users += users
-    for (const [name, field] of Object.entries(report.fields)) this.#addField(name, field, sequence)
-    addCounts(this.#ignoredFields, report.ignoredFields)
-    for (const destination of destinations) this.#addDestination(destination)
-  }
-
-  #addField(name: string, field: FieldPreview, sequence: number): void {
-    const sum = (this.#fields[name] ??= {
-      given: 0,
-      usable: 0,
-      repaired: 0,
-      unusable: 0,
-      hashed: 0,
-      why: {}
-    })
-    sum.given += field.given
-    sum.usable += field.usable
-    sum.repaired += field.repaired
-    sum.unusable += field.unusable
-    sum.hashed += field.hashed
-    for (const [reason, { users, rows, examples }] of Object.entries(field.why)) {
-      const why = (sum.why[reason] ??= { users: 0, customers: [], examples: [] })
-      why.users += users
-      const hit = rows.map(({ row }) => (sequence - 1) * this.#batchUsers + row + 1)
-      why.customers = [...why.customers, ...hit].toSorted((a, b) => a - b).slice(0, MAX_CUSTOMERS)
-      const fresh = examples.filter((example) => !why.examples.includes(example))
-      why.examples.push(...fresh.slice(0, MAX_EXAMPLES - why.examples.length))
-    }
-  }
-
-  #addDestination(one: DryRunDestination): void {
-    const { provider, tag, segment, mode } = one
-    const key = `${provider}/${tag}`
-    const sum = this.#destinations.get(key) ?? {
-      provider,
-      tag,
-      segment,
-      mode,
-      users: { matchable: 0, leftOut: 0 },
-      leftOutBy: {},
-      notes: {},
-      identifiers: {},
-      requests: 0
-    }
-    this.#destinations.set(key, sum)
-    sum.users.matchable += one.users.matchable
-    sum.users.leftOut += one.users.leftOut
-    sum.requests += one.requests
-    addCounts(sum.leftOutBy, one.leftOutBy)
-    addCounts(sum.notes, one.notes)
-    addCounts(sum.identifiers, one.identifiers)
-  }
-
-  total() {
-    return {
-      users: this.users,
-      report: { fields: this.#fields, ignoredFields: this.#ignoredFields },
-      destinations: [...this.#destinations.values()]
-    }
-  }
-}
-
-function addCounts(sum: Record<string, number>, more: Readonly<Record<string, number>>): void {
-  for (const [name, users] of Object.entries(more)) sum[name] = (sum[name] ?? 0) + users
-}
-
-function printDryRun({ users, report, destinations }: ReturnType<DryRunSum['total']>): void {
+function printDryRun({ users, report, destinations }: DryRun, batchSize: number): void {
+  const inFile = ({ sequence, row }: { readonly sequence: number; readonly row: number }) =>
+    (sequence - 1) * batchSize + row + 1
   print(onOut('bold', `How good the data is (${count(users)} customers)`))
   for (const line of reportLines(report)) print(line)
   const bad = Object.entries(report.fields).flatMap(([field, { why }]) =>
-    Object.entries(why).map(([reason, { users: hit, examples, customers }]) => [
+    Object.entries(why).map(([reason, { users: hit, examples, rows }]) => [
       field,
       reason.replaceAll('_', ' '),
       count(hit),
       examples.join('  '),
-      listed(customers, hit)
+      listed(rows.map(inFile), hit)
     ])
   )
   if (bad.length > 0) {
@@ -212,7 +105,7 @@ function listed(customers: readonly number[], users: number): string {
   return users > SHOWN_CUSTOMERS ? `${shown}, …` : shown
 }
 
-function cellsOf(destination: DestinationSum): string[] {
+function cellsOf(destination: DryRunDestination): string[] {
   const { provider, tag, segment, mode, users, identifiers, leftOutBy, requests } = destination
   const byNumber = Object.entries(identifiers)
     .filter(([, hit]) => hit > 0)

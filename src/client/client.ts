@@ -1,5 +1,12 @@
 import type { AudienceType, Batch, User } from '../audience/schemas.ts'
-import type { DryRun, Providers, Segments, Sessions, SessionStatus } from '../api/answers.ts'
+import type {
+  DryRun,
+  Providers,
+  Retried,
+  Segments,
+  Sessions,
+  SessionStatus
+} from '../api/answers.ts'
 import { mayPass, ServiceError, UnreachableError } from './errors.ts'
 import { pause } from './pause.ts'
 
@@ -63,6 +70,8 @@ export interface Client {
   ): Promise<DryRun>
   session(sessionId: number, page?: Page, signal?: AbortSignal): Promise<SessionStatus>
   sessions(page?: Page, signal?: AbortSignal): Promise<Sessions>
+  /** Starts the failed deliveries of a session anew; of this platform or tag, if one is given. */
+  retry(sessionId: number, channels?: string, signal?: AbortSignal): Promise<Retried>
   /** With `check` each platform is asked whether it works. */
   providers(check: boolean, signal?: AbortSignal): Promise<Providers>
   segments(page?: Page, signal?: AbortSignal): Promise<Segments>
@@ -144,6 +153,11 @@ export function createClient({ url, apiKey }: ClientOptions): Client {
     session,
     sessions: (page, signal) =>
       get<Sessions>(`/audience/sessions${queryOf({ ...page })}`, ['sessions', 'next'], signal),
+    async retry(sessionId, channels, signal) {
+      const path = `/audience/sessions/${sessionId}/retry${queryOf({ channels })}`
+      const init = { method: 'POST', signal: signal ?? null }
+      return read<Retried>(await call(path, init, ANSWER_WITHIN_MS), ['retried', 'expired'])
+    },
     providers: (check, signal) =>
       get<Providers>(`/providers${queryOf({ check })}`, ['providers'], signal, UPLOAD_WITHIN_MS),
     segments: (page, signal) =>

@@ -1,4 +1,4 @@
-import { addDryRun } from './dry-run.ts'
+import { addDryRun } from '../client/dry-run.ts'
 import type { DryRun } from '../api/answers.ts'
 import type { Client, Upload } from '../client/client.ts'
 import { sendBatches, sendEach } from '../client/send-batches.ts'

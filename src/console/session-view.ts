@@ -58,7 +58,7 @@ export function openSession(page: Page, sessionId: number): View {
     retryProblem = undefined
     page.update()
     try {
-      const restarted = await page.ask(() => page.service.retry(sessionId, channel))
+      const restarted = await page.ask(() => page.service.client.retry(sessionId, channel))
       if (restarted !== undefined) page.announce(retriedText(restarted))
     } catch (error) {
       retryProblem = errorText(error)

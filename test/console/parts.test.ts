@@ -1,7 +1,7 @@
 import { test } from 'tap'
 import type { DryRun, FieldPreview } from '../../src/api/answers.ts'
 import { adviceFor } from '../../src/console/advice.ts'
-import { addDryRun } from '../../src/console/dry-run.ts'
+import { addDryRun } from '../../src/client/dry-run.ts'
 import { bytes, duration, percent, relative } from '../../src/console/format.ts'
 import { routeOf, sessionHref } from '../../src/console/routes.ts'
 import { newSettings, problemsOf, uploadOf } from '../../src/console/settings.ts'
