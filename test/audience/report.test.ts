@@ -75,7 +75,8 @@ test('the report counts what was given, what of it can be used, and why not', as
       'phone+country+postalCode+hashedEmail': 1,
       edgeTagId: 1,
       country: 1
-    }
+    },
+    duplicates: 0
   })
 })
 
@@ -302,13 +303,14 @@ test('a masked value is enough to find a mistake', async (t) => {
 })
 
 test('a mask never holds more than a small part of a value', async () => {
-  const lengthOf = (masked: string) => Array.from(masked.replaceAll('***', '')).length
+  // A value may be made of asterisks itself.
+  const shownOf = (masked: string) => masked.replaceAll('***', '')
   fc.assert(
     fc.property(fc.constantFrom(...FIELDS), anyValue, (field, value) => {
       const masked = mask(field, value)
-      const shown = lengthOf(masked)
+      const shown = Array.from(shownOf(masked)).length
       const digits = (text: string) => text.replace(/[^0-9]/g, '').length
-      if (!masked.includes('***') || masked.includes(value.trim() || '\0')) return false
+      if (!masked.includes('***') || shownOf(masked).includes(value.trim() || '\0')) return false
       if (field === 'phone') return digits(masked) <= 5 && digits(masked) * 2 <= digits(value) + 1
       if (field === 'email') return digits(masked) <= 1 && shown <= 1 + '@'.length + 10
       return shown <= 1
