@@ -192,6 +192,9 @@ export type FieldPreview = Static<typeof FieldPreview>
 const ignoredFields = counts(
   'Unknown keys of users and how many had them; the names beyond 20, and odd ones, as `(other)`.'
 )
+const duplicates = count(
+  'Users whose e-mail address and phone number are together those of a user before them in the same batch.'
+)
 
 export const Report = closed(
   {
@@ -203,6 +206,7 @@ export const Report = closed(
       country: FieldReport,
       postalCode: FieldReport
     }),
+    duplicates,
     ignoredFields
   },
   {
@@ -359,6 +363,7 @@ export const DryRun = closed(
         country: FieldPreview,
         postalCode: FieldPreview
       }),
+      duplicates,
       ignoredFields
     }),
     destinations: Type.Array(DryRunDestination, {

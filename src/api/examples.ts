@@ -74,6 +74,7 @@ const report: Report = {
     country: clean(19590),
     postalCode: clean(18640)
   },
+  duplicates: 1204,
   ignoredFields: { loyaltyTier: 20000 }
 }
 
@@ -183,6 +184,7 @@ export const dryRun: DryRun = {
       country: sound(1000),
       postalCode: sound(1000)
     },
+    duplicates: 12,
     ignoredFields: {}
   },
   destinations: [

@@ -32,11 +32,13 @@ export interface FieldCount {
 export interface UploadReport extends Readonly<Record<MatchField, FieldCount>> {
   /** Users by what of them can be used, see `combinationOf`. */
   readonly combinations: Readonly<Record<string, number>>
+  /** Users whose e-mail address and phone number are together those of a user before them. */
+  readonly duplicates: number
 }
 
 /** A report as the store has it: older versions knew less. */
 export type FieldReport = Readonly<Record<MatchField, StoredCount>> &
-  Partial<Pick<UploadReport, 'combinations'>>
+  Partial<Pick<UploadReport, 'combinations' | 'duplicates'>>
 
 type StoredCount = Omit<FieldCount, 'repaired' | 'why'> &
   Partial<Pick<FieldCount, 'repaired' | 'why'>>
@@ -230,7 +232,8 @@ export function createFieldReport(maxExamples = 0) {
         lastName: lastName.toCount(),
         country: country.toCount(),
         postalCode: postalCode.toCount(),
-        combinations
+        combinations,
+        duplicates: 0
       }
     }
   }

@@ -26,6 +26,7 @@ export function addDryRun(sum: DryRun | undefined, more: DryRun): DryRun {
         country: add('country'),
         postalCode: add('postalCode')
       },
+      duplicates: sum.report.duplicates + more.report.duplicates,
       ignoredFields: addCounts(sum.report.ignoredFields, more.report.ignoredFields)
     },
     // The configuration is that of the service: the same entries in the same order.

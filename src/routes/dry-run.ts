@@ -1,7 +1,7 @@
 import type { Audience } from '../../providers/provider.ts'
 import { type Destination, targetOf } from '../dispatch/destination.ts'
 import type { InspectOutcome } from '../dispatch/worker.ts'
-import { addReports, countIdentifiers } from './quality.ts'
+import { addDuplicates, addReports, countIdentifiers } from './quality.ts'
 
 /** A destination of a dry run, and what its platform would be told of the audience. */
 export interface DryTarget {
@@ -17,11 +17,16 @@ export function dryRunAnswer(
   targets: readonly DryTarget[],
   sequence: number
 ) {
+  const batches = [{ sequence, report }]
   return {
     success: true,
     dryRun: true,
     users: count,
-    report: { fields: addReports([{ sequence, report }]), ignoredFields },
+    report: {
+      fields: addReports(batches),
+      duplicates: addDuplicates(batches),
+      ignoredFields
+    },
     destinations: targets.flatMap(({ destination, audience }, index) => {
       const encoding = encodings[index]
       if (encoding === undefined) return []

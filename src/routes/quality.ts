@@ -42,6 +42,11 @@ export function addReports(batches: readonly BatchReport[]): Record<MatchField, 
   }
 }
 
+/** Batches of older versions did not count them. */
+export function addDuplicates(batches: readonly BatchReport[]): number {
+  return batches.reduce((sum, { report }) => sum + (report.duplicates ?? 0), 0)
+}
+
 function addField(field: MatchField, batches: readonly BatchReport[]): FieldTold {
   const sum = { given: 0, usable: 0, repaired: 0, unusable: 0, hashed: 0 }
   const why = new Map<string, UnusableTold>()

@@ -8,7 +8,7 @@ import type {
   UploadMode
 } from '../store/store.ts'
 import type { Destination } from '../dispatch/destination.ts'
-import { addReports, countIdentifiers } from './quality.ts'
+import { addDuplicates, addReports, countIdentifiers } from './quality.ts'
 
 type Counts = Readonly<Record<string, number>>
 
@@ -36,6 +36,7 @@ export function sessionStatus(
   const latest = uploads.at(-1)
   if (first === undefined || latest === undefined) throw new Error('a session without uploads')
   const batches = batchesOf(uploads, latest.totalBatches)
+  const reports = uploads.flatMap(({ sequence, report }) => (report ? [{ sequence, report }] : []))
   return {
     sessionId: first.sessionId,
     audience: first.audienceName,
@@ -46,9 +47,8 @@ export function sessionStatus(
     ...(latest.pullDate !== undefined && { pullDate: latest.pullDate }),
     warnings: [...uploadWarnings(uploads), ...deliveryWarnings(deliveries)],
     report: {
-      fields: addReports(
-        uploads.flatMap(({ sequence, report }) => (report ? [{ sequence, report }] : []))
-      ),
+      fields: addReports(reports),
+      duplicates: addDuplicates(reports),
       ignoredFields: addCounts(uploads.map(({ ignoredFields }) => ignoredFields))
     },
     destinations: destinationsOf(deliveries, uploads, configured)

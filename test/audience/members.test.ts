@@ -80,7 +80,8 @@ test('the hash of an empty text is no value, in no field', async (t) => {
     lastName: count,
     country: count,
     postalCode: count,
-    combinations: { '': 2 }
+    combinations: { '': 2 },
+    duplicates: 0
   })
 })
 

@@ -1,9 +1,12 @@
+import { setImmediate as turn } from 'node:timers/promises'
 import { test } from 'tap'
 import type { DryRun, FieldPreview } from '../../src/api/answers.ts'
 import { adviceFor } from '../../src/console/advice.ts'
 import { addDryRun } from '../../src/client/dry-run.ts'
 import { bytes, duration, percent, relative } from '../../src/console/format.ts'
+import { createLoading } from '../../src/console/loading.ts'
 import { routeOf, sessionHref } from '../../src/console/routes.ts'
+import { createService } from '../../src/console/service.ts'
 import { newSettings, problemsOf, uploadOf } from '../../src/console/settings.ts'
 import { reason } from '../../src/console/words.ts'
 
@@ -32,6 +35,11 @@ test('numbers and times in words', async (t) => {
     '1 h 30 min'
   ])
   t.same([percent(1, 3), percent(0, 0)], ['33.3%', '–'])
+  t.same(
+    [percent(0, 9), percent(1, 25_000), percent(24_999, 25_000), percent(9, 9)],
+    ['0%', '<0.1%', '>99.9%', '100%'],
+    'all and nothing are said only where it is all or nothing'
+  )
   const now = Date.parse('2026-11-22T12:00:00Z')
   const times = ['11:59:58', '11:57:00', '14:00:10'].map((time) => `2026-11-22T${time}Z`)
   t.same(
@@ -105,6 +113,8 @@ function batch(sequence: number, example: string): DryRun {
         country: NO_VALUES,
         postalCode: NO_VALUES
       },
+      duplicates: 1,
+      duplicates: 1,
       ignoredFields: { tier: 2 }
     },
     destinations: [
@@ -154,6 +164,8 @@ test('dry runs of batches add up to that of the file, in whatever order they end
         country: NO_VALUES,
         postalCode: NO_VALUES
       },
+      duplicates: 2,
+      duplicates: 2,
       ignoredFields: { tier: 4 }
     },
     destinations: [
@@ -170,4 +182,34 @@ test('dry runs of batches add up to that of the file, in whatever order they end
       }
     ]
   })
+})
+
+test('news wait three times as long as the last answer took, and people do not', async (t) => {
+  let nowMs = 0
+  t.intercept(performance, 'now', { value: () => nowMs })
+  const leave = new AbortController()
+  const page = {
+    service: createService('http://127.0.0.1/console'),
+    update: () => undefined,
+    announce: () => undefined,
+    ask: <T>(call: () => Promise<T>) => call(),
+    signal: leave.signal
+  }
+  let calls = 0
+  const loading = createLoading(page, async () => {
+    nowMs += 60_000
+    calls += 1
+    return calls
+  })
+  await loading.refresh()
+  t.equal(loading.value, 1, 'the first time nobody has to wait')
+  const news = loading.refresh()
+  await turn()
+  t.equal(calls, 1)
+  await loading.run()
+  await news
+  t.equal(loading.value, 2, 'somebody asked, and woke it')
+  const later = loading.refresh()
+  leave.abort()
+  await later
 })

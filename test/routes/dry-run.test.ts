@@ -102,6 +102,7 @@ test('a dry run tells the quality of an upload, and who could be matched where',
           why: { not_of_country: { users: 1, rows: [row(5)], examples: ['S***'] } }
         }
       },
+      duplicates: 0,
       ignoredFields: { shoeSize: 1 }
     },
     destinations: [
