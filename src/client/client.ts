@@ -75,7 +75,7 @@ export interface Client {
   /** With `check` each platform is asked whether it works. */
   providers(check: boolean, signal?: AbortSignal): Promise<Providers>
   segments(page?: Page, signal?: AbortSignal): Promise<Segments>
-  /** How a session stands, again and again, until nothing of it is under way any more. */
+  /** How a session stands, again and again, until all of it has come and nothing is under way. */
   follow(sessionId: number, options?: FollowOptions): AsyncGenerator<SessionStatus, void, void>
 }
 
@@ -86,6 +86,8 @@ const ANSWER_WITHIN_MS = 60_000
 const FIRST_LOOK_MS = 200
 const LATER_LOOK_MS = 2_000
 const SLOWER = 1.3
+/** How many times as long as an answer took: one who looks shall not slow those who upload. */
+const REST = 3
 
 /** Makes a client; nothing is called yet. */
 export function createClient({ url, apiKey }: ClientOptions): Client {
@@ -165,17 +167,24 @@ export function createClient({ url, apiKey }: ClientOptions): Client {
     async *follow(sessionId, { signal, onTrouble } = {}) {
       let waitMs = FIRST_LOOK_MS
       for (;;) {
+        const askedAt = performance.now()
         const status = await session(sessionId, { limit: 1 }, signal).catch((error: unknown) => {
           if (!mayPass(error)) throw error
           onTrouble?.(error)
         })
+        const restMs = REST * (performance.now() - askedAt)
         if (status !== undefined) yield status
-        if (status !== undefined && status.state !== 'sending') return
-        await pause(waitMs, signal)
+        if (status !== undefined && isSettled(status)) return
+        await pause(Math.max(waitMs, restMs), signal)
         waitMs = Math.min(waitMs * SLOWER, LATER_LOOK_MS)
       }
     }
   }
+}
+
+/** Batches that are still to come are delivered as well, whatever became of the first ones. */
+function isSettled({ state, batches }: SessionStatus): boolean {
+  return state !== 'sending' && batches.missing.length === 0
 }
 
 interface Answer {
@@ -197,7 +206,8 @@ function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return 'unknown'
   if (error.name === 'TimeoutError') return 'it took too long'
   const { cause } = error
-  if (!(cause instanceof Error)) return error.message
+  // Its own text may quote headers, the key among them.
+  if (!(cause instanceof Error)) return 'the call failed'
   // Where a name has several addresses, the error of all of them has a code and no text.
   return cause.message || ('code' in cause ? String(cause.code) : error.message)
 }

@@ -99,10 +99,12 @@ test('nobody there is told with the reason, and a caller who stops gets its own'
   await t.rejects(createClient({ url }).sessions({}, AbortSignal.abort(stopped)), stopped)
 })
 
-test('a session is followed through troubles until nothing is under way', async (t) => {
-  const session = (state: string) =>
-    JSON.stringify({ state, batches: {}, users: {}, warnings: [], destinations: [] })
+test('a session is followed through troubles until all of it has come and nothing is under way', async (t) => {
+  const session = (state: string, ...missing: readonly number[]) =>
+    JSON.stringify({ state, batches: { missing }, users: {}, warnings: [], destinations: [] })
   const { url, asked } = await serve(t, [
+    [200, {}, session('receiving', 2, 3)],
+    [200, {}, session('failed', 3)],
     [200, {}, session('sending')],
     [503, {}, ''],
     [200, {}, session('delivered')]
@@ -114,9 +116,15 @@ test('a session is followed through troubles until nothing is under way', async 
   })) {
     seen.push(state)
   }
-  t.same(seen, ['sending', 'delivered'])
+  t.same(seen, ['receiving', 'failed', 'sending', 'delivered'])
   t.equal(troubles.length, 1)
   t.same(new Set(asked), new Set(['GET /audience/sessions/7?limit=1']))
+})
+
+test('an error quotes nothing of the headers', async (t) => {
+  const client = createClient({ url: 'http://127.0.0.1:2', apiKey: 'secretA\nsecretB' })
+  const error = await client.sessions().catch((reason: unknown) => reason)
+  t.match(error, { message: 'No answer from http://127.0.0.1:2: the call failed' })
 })
 
 async function* batches(number: number): AsyncGenerator<readonly User[]> {
@@ -214,4 +222,29 @@ test('session ids are safe integers that differ', async (t) => {
   const ids = Array.from({ length: 50 }, newSessionId)
   t.ok(ids.every(Number.isSafeInteger))
   t.ok(new Set(ids).size > 40)
+})
+
+test('a session is looked at again after three times as long as the answer took', async (t) => {
+  const session = (state: string) =>
+    JSON.stringify({ state, batches: { missing: [] }, users: {}, warnings: [], destinations: [] })
+  const { url } = await serve(t, [
+    [200, {}, session('sending')],
+    [200, {}, session('delivered')]
+  ])
+  const waitsMs: (number | undefined)[] = []
+  const { setTimeout: start } = globalThis
+  t.intercept(globalThis, 'setTimeout', {
+    value(callback: () => void, ms?: number) {
+      waitsMs.push(ms)
+      return start(callback, 0)
+    }
+  })
+  let nowMs = 0
+  t.intercept(performance, 'now', { value: () => (nowMs += 1_000) })
+  for await (const { state } of createClient({ url }).follow(7)) t.ok(state)
+  t.ok(waitsMs.length > 0)
+  t.same(
+    waitsMs.filter((ms = 0) => ms < 3_000),
+    []
+  )
 })
