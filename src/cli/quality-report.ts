@@ -13,15 +13,22 @@ const NUMBERS = new Set(['Given', 'Usable', 'Repaired', 'Unusable'])
 /** Lines of a table of the fields that anybody has; nothing where nothing was prepared yet. */
 export function reportLines({
   fields,
+  duplicates,
   ignoredFields
 }: {
   readonly fields: Readonly<Record<string, Quality>>
+  readonly duplicates: number
   readonly ignoredFields: Readonly<Record<string, number>>
 }): string[] {
   const given = Object.entries(fields).filter(([, field]) => field.given > 0)
   const ignored = Object.entries(ignoredFields).map(([name, users]) => `${name} (${count(users)})`)
   return [
     ...(given.length === 0 ? [] : table(HEADINGS, given.map(cellsOf), NUMBERS)),
+    ...(duplicates === 0
+      ? []
+      : [
+          `Customers who repeat e-mail and phone of one before, in the same batch: ${count(duplicates)}`
+        ]),
     ...(ignored.length === 0 ? [] : [`Unknown fields, not used: ${ignored.join(', ')}`])
   ]
 }

@@ -14,9 +14,13 @@ export const count = (value: number) => NUMBER.format(value)
 export const counted = (value: number, one: string, many = `${one}s`) =>
   `${count(value)} ${value === 1 ? one : many}`
 
-/** Of a whole that may be nothing. */
+/** Of a whole that may be nothing. All and nothing are said only where it is all or nothing. */
 export function percent(part: number, whole: number): string {
-  return whole === 0 ? '–' : PERCENT.format(part / whole)
+  if (whole === 0) return '–'
+  const share = part / whole
+  if (share > 0 && share < 0.001) return `<${PERCENT.format(0.001)}`
+  if (share > 0.999 && share < 1) return `>${PERCENT.format(0.999)}`
+  return PERCENT.format(share)
 }
 
 export function bytes(value: number): string {

@@ -7,17 +7,25 @@ import { errorText } from './words.ts'
 export interface Loading<T> {
   readonly value: T | undefined
   readonly problem: string | undefined
+  /** Asks at once, or right after the answer that is awaited. */
   run(): Promise<void>
+  /** Asks soon: however much there is that is new, the service has time for others meanwhile. */
+  refresh(): Promise<void>
 }
 
-/** Calls that come while one is under way are answered by one more, a little later. */
+/** Shortest time between an answer and the next refreshment. */
 const APART_MS = 300
+/** And how many times as long as the answer took. */
+const REST = 3
 
 export function createLoading<T>(page: Page, call: () => Promise<T>): Loading<T> {
   let value: T | undefined
   let problem: string | undefined
   let running: Promise<void> | undefined
   let again = false
+  let isUrgent = false
+  let restsUntil = 0
+  let resting = new AbortController()
 
   async function once(): Promise<void> {
     try {
@@ -32,11 +40,26 @@ export function createLoading<T>(page: Page, call: () => Promise<T>): Loading<T>
 
   async function untilQuiet(): Promise<void> {
     do {
+      if (!isUrgent) await rest()
       again = false
+      isUrgent = false
+      const startedAt = performance.now()
       await once()
-      if (again) await pause(APART_MS, page.signal).catch(() => (again = false))
-    } while (again)
+      const endedAt = performance.now()
+      restsUntil = endedAt + Math.max(APART_MS, REST * (endedAt - startedAt))
+    } while (again && !page.signal.aborted)
     running = undefined
+  }
+
+  async function rest(): Promise<void> {
+    resting = new AbortController()
+    const woken = AbortSignal.any([resting.signal, page.signal])
+    await pause(restsUntil - performance.now(), woken).catch(() => undefined)
+  }
+
+  function refresh(): Promise<void> {
+    again = true
+    return (running ??= untilQuiet())
   }
 
   return {
@@ -47,21 +70,11 @@ export function createLoading<T>(page: Page, call: () => Promise<T>): Loading<T>
       return problem
     },
     run() {
-      again = running !== undefined
-      return (running ??= untilQuiet())
-    }
-  }
-}
-
-/** Calls again and again while somebody looks, until the signal ends it. */
-export async function keepCalling(
-  call: () => Promise<void>,
-  everyMs: () => number,
-  signal: AbortSignal
-): Promise<void> {
-  while (!signal.aborted) {
-    if (document.visibilityState === 'visible') await call()
-    await pause(everyMs(), signal).catch(() => undefined)
+      isUrgent = true
+      resting.abort()
+      return refresh()
+    },
+    refresh
   }
 }
 

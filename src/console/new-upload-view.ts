@@ -9,7 +9,7 @@ import { bytes, count, counted, duration, percent } from './format.ts'
 import { createLoading, problemBox } from './loading.ts'
 import { layoutText, mappingPart } from './mapping-part.ts'
 import { figures, progress as progressBar, reasonList } from './parts.ts'
-import { fieldsPicture, identifiersPicture, ignoredFields } from './report-view.ts'
+import { duplicatesNote, fieldsPicture, identifiersPicture, ignoredFields } from './report-view.ts'
 import { sessionHref } from './routes.ts'
 import {
   BATCH_USERS,
@@ -393,7 +393,7 @@ function checkReport(checked: DryRun, users: number): TemplateResult {
       checked.users,
       ({ sequence, row }) => `no. ${count((sequence - 1) * BATCH_USERS + row + 1)}`
     )}
-    ${ignoredFields(report.ignoredFields)}
+    ${duplicatesNote(report.duplicates)} ${ignoredFields(report.ignoredFields)}
   </div>`
 }
 
@@ -412,7 +412,7 @@ function dryDestination(one: DryRunDestination): TemplateResult {
       ['Requests', count(requests)]
     ])}
     ${reasonList('Left out', one.leftOutBy)} ${reasonList('Kept back', one.notes)}
-    ${identifiersPicture(one.identifiers)}
+    ${identifiersPicture(one)}
   </li>`
 }
 

@@ -1,5 +1,5 @@
 import { html, nothing, type TemplateResult } from 'lit-html'
-import type { FieldPreview, FieldReport, Row } from '../api/answers.ts'
+import type { DestinationStatus, FieldPreview, FieldReport, Row } from '../api/answers.ts'
 import { count, percent } from './format.ts'
 import { bar, legend, type Slice } from './parts.ts'
 import { FIELD, reason } from './words.ts'
@@ -104,14 +104,19 @@ function rowsText(rows: readonly Row[], users: number, rowText: RowText): string
   return users > ROWS_SHOWN ? `${shown} …` : shown
 }
 
+const UNSENT_PHONE = 'phone_region_not_supported'
 const LEVELS = ['level1', 'level2', 'level3', 'level4'] as const
 const IDENTIFIERS = ['No identifier', '1 identifier'] as const
 
+type Identified = Pick<DestinationStatus, 'identifiers' | 'leftOutBy' | 'notes'>
+
 /** By how many identifiers people can be found at a platform: the more, the better. */
-export function identifiersPicture(
-  identifiers: Readonly<Record<string, number>> | undefined
-): TemplateResult | typeof nothing {
-  const entries = Object.entries(identifiers ?? {})
+export function identifiersPicture({
+  identifiers,
+  leftOutBy,
+  notes
+}: Identified): TemplateResult | typeof nothing {
+  const entries = Object.entries(identifiers)
   if (entries.length === 0) return nothing
   const most = Math.max(...entries.map(([found]) => Number(found)))
   const slices = entries
@@ -124,6 +129,13 @@ export function identifiersPicture(
   return html`<div class="group">
     <p class="label">People by usable identifiers</p>
     ${bar('People by usable identifiers', slices)} ${legend(slices)}
+    ${
+      UNSENT_PHONE in leftOutBy || UNSENT_PHONE in notes
+        ? html`<p class="quiet">
+            Phone numbers of regions that are not sent to this platform are counted, too.
+          </p>`
+        : nothing
+    }
   </div>`
 }
 
@@ -131,6 +143,15 @@ export function identifiersPicture(
 function levelOf(found: number, most: number): Slice['tone'] {
   if (found === 0) return 'level0'
   return LEVELS[Math.ceil((found / most) * LEVELS.length) - 1] ?? 'level4'
+}
+
+/** People who come twice: platforms count some of them as left out, and some not at all. */
+export function duplicatesNote(duplicates: number): TemplateResult | typeof nothing {
+  if (duplicates === 0) return nothing
+  return html`<p>
+    <b>${count(duplicates)}</b> ${duplicates === 1 ? 'repeats' : 'repeat'} the e-mail and phone of
+    somebody before them in the same batch.
+  </p>`
 }
 
 /** Keys that no field was found for and that were not used. */

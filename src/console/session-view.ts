@@ -6,9 +6,10 @@ import type {
   SessionStatus
 } from '../api/answers.ts'
 import { count, counted, time } from './format.ts'
-import { createLoading, keepCalling, loadingText, problemBox } from './loading.ts'
+import { keepCalling } from './keep-calling.ts'
+import { createLoading, loadingText, problemBox } from './loading.ts'
 import { badge, bar, errorWithAdvice, figures, progress, reasonList } from './parts.ts'
-import { fieldsPicture, identifiersPicture, ignoredFields } from './report-view.ts'
+import { duplicatesNote, fieldsPicture, identifiersPicture, ignoredFields } from './report-view.ts'
 import { stateSlices, stateText } from './uploads-view.ts'
 import type { Page, View } from './view.ts'
 import { DELIVERY, DELIVERY_STATES, errorText, MODE, SESSION } from './words.ts'
@@ -43,8 +44,11 @@ export function openSession(page: Page, sessionId: number): View {
     )
   })
 
-  async function look(): Promise<void> {
-    await loading.run()
+  const look = () => tell(loading.run())
+  const onNews = () => tell(loading.refresh())
+
+  async function tell(answered: Promise<void>): Promise<void> {
+    await answered
     const state = loading.value?.state
     if (state !== undefined && lastState !== undefined && state !== lastState) {
       page.announce(`Upload: ${SESSION[state].label}. ${SESSION[state].meaning}`)
@@ -74,6 +78,8 @@ export function openSession(page: Page, sessionId: number): View {
       void look()
     },
     turn(cursor) {
+      // A second click comes before the page that the first one asked for.
+      if (cursor === listing.cursor) return
       listing.before.push(listing.cursor)
       listing.cursor = cursor
       void look()
@@ -84,8 +90,8 @@ export function openSession(page: Page, sessionId: number): View {
     }
   }
 
-  void page.service.follow(sessionId, () => void look(), page.signal)
-  void keepCalling(look, () => LOOK_EVERY_MS, page.signal)
+  void page.service.follow(sessionId, () => void onNews(), page.signal)
+  void keepCalling(onNews, () => LOOK_EVERY_MS, page.signal)
 
   return {
     title: () => loading.value?.audience ?? `Upload ${sessionId}`,
@@ -140,7 +146,7 @@ function content(status: SessionStatus, listing: Listing, actions: Actions): Tem
                 users.received,
                 ({ sequence, row }) => `batch ${sequence}, no. ${row + 1}`
               )}
-              ${ignoredFields(report.ignoredFields)}
+              ${duplicatesNote(report.duplicates)} ${ignoredFields(report.ignoredFields)}
             </div>`
           : html`<p class="quiet">It is known once a batch is prepared for the platforms.</p>`
       }
@@ -232,7 +238,7 @@ function destination(one: DestinationStatus, actions: Actions): TemplateResult {
       ['Left out', count(users.leftOut)]
     ])}
     ${reasonList('Left out', one.leftOutBy)} ${reasonList('Kept back', one.notes)}
-    ${identifiersPicture(one.identifiers)}
+    ${identifiersPicture(one)}
   </li>`
 }
 

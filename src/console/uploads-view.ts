@@ -2,7 +2,8 @@ import { html, nothing, type TemplateResult } from 'lit-html'
 import { repeat } from 'lit-html/directives/repeat.js'
 import type { SessionOverview, SessionState, Sessions, StateCounts } from '../api/answers.ts'
 import { count, counted, time } from './format.ts'
-import { createLoading, keepCalling, loadingText, problemBox } from './loading.ts'
+import { keepCalling } from './keep-calling.ts'
+import { createLoading, loadingText, problemBox } from './loading.ts'
 import { badge, bar, progress, type Slice } from './parts.ts'
 import { sessionHref } from './routes.ts'
 import type { Page, View } from './view.ts'
@@ -28,10 +29,8 @@ export function openUploads(page: Page): View {
     )
   )
 
-  async function look(): Promise<void> {
-    await sessions.run()
-    followLatest()
-  }
+  const look = () => sessions.run().then(followLatest)
+  const onNews = () => sessions.refresh().then(followLatest)
 
   function followLatest(): void {
     const wanted = (sessions.value?.sessions ?? [])
@@ -47,7 +46,7 @@ export function openUploads(page: Page): View {
       const stop = new AbortController()
       followed.set(sessionId, stop)
       const signal = AbortSignal.any([stop.signal, page.signal])
-      void page.service.follow(sessionId, () => void look(), signal)
+      void page.service.follow(sessionId, () => void onNews(), signal)
     }
   }
 
@@ -56,7 +55,7 @@ export function openUploads(page: Page): View {
     return isBusy ? LOOK_EVERY_MS.busy : LOOK_EVERY_MS.quiet
   }
 
-  void keepCalling(look, everyMs, page.signal)
+  void keepCalling(onNews, everyMs, page.signal)
 
   const choose = ({ target }: Event) => {
     if (!(target instanceof HTMLSelectElement)) return

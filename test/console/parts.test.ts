@@ -114,7 +114,6 @@ function batch(sequence: number, example: string): DryRun {
         postalCode: NO_VALUES
       },
       duplicates: 1,
-      duplicates: 1,
       ignoredFields: { tier: 2 }
     },
     destinations: [
@@ -164,7 +163,6 @@ test('dry runs of batches add up to that of the file, in whatever order they end
         country: NO_VALUES,
         postalCode: NO_VALUES
       },
-      duplicates: 2,
       duplicates: 2,
       ignoredFields: { tier: 4 }
     },
