@@ -1,6 +1,8 @@
 import { html, nothing, type TemplateResult } from 'lit-html'
 import type { DryRun, DryRunDestination } from '../api/answers.ts'
 import type { User } from '../audience/schemas.ts'
+import { ServiceError } from '../client/errors.ts'
+import type { Upload } from '../client/client.ts'
 import { newSessionId } from '../client/session-id.ts'
 import type { CustomerField, Mapping, Source } from '../intake/intake.ts'
 import { survey as surveyFile } from '../intake/survey.ts'
@@ -44,6 +46,9 @@ interface Sending {
   isDone: boolean
 }
 
+const OTHER_OWNER =
+  'This key is somebody else’s than the one that the upload began with. Sign in with that one, or leave the upload by the links above.'
+
 /** From a file of customers to an audience: choose, look at the columns, check, send. */
 export function openNewUpload(page: Page): View {
   const settings = newSettings()
@@ -55,9 +60,9 @@ export function openNewUpload(page: Page): View {
   let sending: Sending | undefined
   let problem: string | undefined
   let problems: ReadonlyMap<string, string> = new Map()
-  let isOver = false
 
-  const tags = () => providers.value?.providers ?? []
+  /** `undefined` as long as nobody knows where an upload would go. */
+  const tags = () => providers.value?.providers
 
   /** Runs one thing at a time, which ends with the view or when it is stopped. */
   async function run(what: Task['what'], work: (task: Task) => Promise<void>): Promise<void> {
@@ -130,20 +135,22 @@ export function openNewUpload(page: Page): View {
     }
   }
 
-  /** Whether everything is there; if not, the first input that lacks something gets the focus. */
-  function isComplete(): boolean {
-    problems = problemsOf(settings, tags())
+  /** What is to be done; if something is missing, the first input that lacks it gets the focus. */
+  function completeUpload(): Upload | undefined {
+    const known = tags()
+    if (known === undefined) return undefined
+    problems = problemsOf(settings, known)
     page.update()
     const [first] = problems.keys()
-    if (first === undefined) return true
+    if (first === undefined) return uploadOf(settings, known)
     focusLater(`#${first}`)
-    return false
+    return undefined
   }
 
   async function check(): Promise<void> {
     const file = chosen
-    if (file === undefined || !isComplete()) return
-    const upload = uploadOf(settings, tags())
+    const upload = completeUpload()
+    if (file === undefined || upload === undefined) return
     await run('checking', async ({ progress, stop: { signal } }) => {
       checked = undefined
       focusLater('#check')
@@ -158,8 +165,8 @@ export function openNewUpload(page: Page): View {
 
   async function send(): Promise<void> {
     const file = chosen
-    if (file === undefined || !isComplete()) return
-    const upload = uploadOf(settings, tags())
+    const upload = completeUpload()
+    if (file === undefined || upload === undefined) return
     const session = (sending ??= { sessionId: newSessionId(), sent: new Set(), isDone: false })
     await run('sending', async ({ progress, stop: { signal } }) => {
       focusLater('#send')
@@ -173,6 +180,27 @@ export function openNewUpload(page: Page): View {
     })
   }
 
+  /** Nothing new begins; what is on its way ends. */
+  function stopSending(): void {
+    task?.stop.abort()
+    page.update()
+    focusLater('#send')
+  }
+
+  /** An upload belongs to the owner of the key that it began with; nobody else finds it. */
+  async function keyProblem(): Promise<string | undefined> {
+    if (sending === undefined || sending.isDone) return undefined
+    const { sessionId, sent } = sending
+    try {
+      await page.service.client.session(sessionId, { limit: 1 })
+    } catch (error) {
+      if (!(error instanceof ServiceError && error.status === 404)) throw error
+      // Of what nobody has yet the first batch decides whose it is.
+      if (sent.size > 0) return OTHER_OWNER
+    }
+    return undefined
+  }
+
   function startOver(): void {
     chosen = undefined
     checked = undefined
@@ -184,19 +212,19 @@ export function openNewUpload(page: Page): View {
 
   const changed = () => {
     checked = undefined
-    if (problems.size > 0) problems = problemsOf(settings, tags())
+    if (problems.size > 0) problems = problemsOf(settings, tags() ?? [])
     page.update()
   }
 
   void providers.run()
-  page.signal.addEventListener('abort', () => (isOver = true))
 
   return {
     title: () => 'New upload',
     wouldLose: () =>
-      !isOver && task?.what === 'sending'
+      !page.signal.aborted && sending?.isDone === false
         ? 'The upload is not finished. Leave, and send no more of it?'
         : undefined,
+    keyProblem,
     resume: () => void providers.run(),
     render: () => html`
       ${problemBox(providers.problem, () => void providers.run())} ${problemBox(problem)}
@@ -226,11 +254,19 @@ export function openNewUpload(page: Page): View {
                           ${settingsPart({ settings, providers: tags(), problems, onChange: changed })}
                         </section>
                       </fieldset>
-                      ${checkPart(chosen, task, checked, () => void check())}
+                      ${checkPart(chosen, task, checked, tags() === undefined ? undefined : check)}
                     `
                   : nothing
               }
-              ${sendPart({ chosen, task, checked, sending, send: () => void send(), startOver })}
+              ${sendPart({
+                chosen,
+                task,
+                checked,
+                sending,
+                send: tags() === undefined ? undefined : send,
+                stop: stopSending,
+                startOver
+              })}
             `
       }
     `
@@ -318,7 +354,7 @@ function checkPart(
   chosen: Chosen,
   task: Task | undefined,
   checked: DryRun | undefined,
-  check: () => void
+  check: (() => void) | undefined
 ): TemplateResult {
   const isChecking = task?.what === 'checking'
   return html`<section class="card" aria-labelledby="check">
@@ -331,7 +367,7 @@ function checkPart(
               type="button"
               class=${checked === undefined ? 'primary' : ''}
               @click=${check}
-              ?disabled=${task !== undefined}
+              ?disabled=${task !== undefined || check === undefined}
             >
               ${checked === undefined ? 'Check without sending' : 'Check again'}
             </button>`
@@ -346,16 +382,16 @@ function checkPart(
   </section>`
 }
 
-function running(label: string, { users, startedAt, trouble }: Progress, total: number) {
-  const tookMs = Date.now() - startedAt
-  const rate = (users / tookMs) * 1000
+function running(label: string, progress: Progress, total: number): TemplateResult {
+  const { users, skipped, startedAt, trouble } = progress
+  const rate = ((users - skipped) / (Date.now() - startedAt)) * 1000
   return html`
     ${progressBar(label, users, total)}
     <p class="facts">
       <span><b>${count(users)}</b> of ${counted(total, 'user')}</span>
       <span>${percent(users, total)}</span>
       ${
-        users === 0
+        users === skipped
           ? nothing
           : html`<span>${count(Math.round(rate))} users/s</span>
               <span>${duration(((total - users) / rate) * 1000)} left</span>`
@@ -421,7 +457,9 @@ interface SendPart {
   readonly task: Task | undefined
   readonly checked: DryRun | undefined
   readonly sending: Sending | undefined
-  readonly send: () => void
+  /** `undefined` where it is not known yet where it would go. */
+  readonly send: (() => void) | undefined
+  readonly stop: () => void
   readonly startOver: () => void
 }
 
@@ -434,7 +472,12 @@ function sendPart(part: SendPart): TemplateResult | typeof nothing {
       : html`<section class="card" aria-labelledby="send">
           <div class="headline">
             <h2 id="send" tabindex="-1">Send</h2>
-            <button type="button" class="primary" @click=${send} ?disabled=${task !== undefined}>
+            <button
+              type="button"
+              class="primary"
+              @click=${send}
+              ?disabled=${task !== undefined || send === undefined}
+            >
               Send ${counted(users, 'user')}
             </button>
           </div>
@@ -446,17 +489,21 @@ function sendPart(part: SendPart): TemplateResult | typeof nothing {
   }
   return html`<section class="card" aria-labelledby="send">
     <h2 id="send" tabindex="-1">${sendHeading(task, sending)}</h2>
-    ${
-      task?.what === 'sending'
-        ? html`${running('Users sent', task.progress, users)}
-            <p><button type="button" @click=${() => task.stop.abort()}>Stop sending</button></p>`
-        : sentPart(part, sending)
-    }
+    ${task?.what === 'sending' ? sendingPart(task, users, part.stop) : sentPart(part, sending)}
   </section>`
 }
 
+function sendingPart({ stop, progress }: Task, users: number, onStop: () => void): TemplateResult {
+  if (stop.signal.aborted) {
+    return html`${progressBar('Users sent', progress.users, users)}
+      <p role="status">No further batch is sent. Those that are on their way end.</p>`
+  }
+  return html`${running('Users sent', progress, users)}
+    <p><button type="button" @click=${onStop}>Stop sending</button></p>`
+}
+
 function sendHeading(task: Task | undefined, { isDone }: Sending): string {
-  if (task?.what === 'sending') return 'Sending'
+  if (task?.what === 'sending') return task.stop.signal.aborted ? 'Stopping…' : 'Sending'
   return isDone ? 'Sent' : 'Stopped'
 }
 
@@ -465,10 +512,12 @@ function sentPart(
   { sessionId, sent, isDone }: Sending
 ): TemplateResult {
   const total = batchesIn(chosen)
+  // What is not sent yet is known to this page only: it stays open.
   const deliveries = html`<a
     class="button ${isDone ? 'primary' : ''}"
     href=${sessionHref(sessionId)}
-    >See what happens at the platforms</a
+    target=${isDone ? nothing : '_blank'}
+    >See what happens at the platforms${isDone ? nothing : ' (new tab)'}</a
   >`
   if (isDone) {
     return html`<p>
@@ -483,7 +532,9 @@ function sentPart(
       delivered. The others were not sent.
     </p>
     <p class="actions">
-      <button type="button" class="primary" @click=${send}>Send the rest</button>
+      <button type="button" class="primary" @click=${send} ?disabled=${send === undefined}>
+        Send the rest
+      </button>
       ${sent.size > 0 ? deliveries : nothing}
       <button type="button" @click=${startOver}>Start over</button>
     </p>`

@@ -20,14 +20,22 @@ export interface Reading {
 
 /** How far it is. */
 export interface Progress {
-  readonly startedAt: number
+  /** When the first batch that was not skipped began. */
+  startedAt: number
   /** Users whose batches are done. */
   users: number
+  /** Of those, users who were sent before. */
+  skipped: number
   /** Why something had to be repeated, as long as it is. */
   trouble: unknown
 }
 
-export const newProgress = (): Progress => ({ startedAt: Date.now(), users: 0, trouble: undefined })
+export const newProgress = (): Progress => ({
+  startedAt: Date.now(),
+  users: 0,
+  skipped: 0,
+  trouble: undefined
+})
 
 interface Watched {
   readonly progress: Progress
@@ -99,7 +107,9 @@ export async function sendAll(
     skip: sent,
     signal,
     onSkipped({ users }) {
+      if (progress.users === progress.skipped) progress.startedAt = Date.now()
       progress.users += users.length
+      progress.skipped += users.length
     },
     onSent({ sequence, users }) {
       sent.add(sequence)

@@ -6,7 +6,8 @@ import { channelOf, countryName, MAX_NAME, type Settings } from './settings.ts'
 
 export interface SettingsPart {
   readonly settings: Settings
-  readonly providers: readonly ProviderStatus[]
+  /** `undefined` as long as they are not known. */
+  readonly providers: readonly ProviderStatus[] | undefined
   readonly problems: ReadonlyMap<string, string>
   readonly onChange: () => void
 }
@@ -102,10 +103,27 @@ function countryInput(
   </div>`
 }
 
+const NOT_KNOWN = html`<p class="quiet">
+  Not known yet: the service has not told where it sends to.
+</p>`
+const NONE = html`<p class="quiet">None is configured: the upload is accepted and goes nowhere.</p>`
+
 function channelBoxes({ settings, providers, problems, onChange }: SettingsPart): TemplateResult {
   const toggle = (channel: string) => () => {
     if (!settings.without.delete(channel)) settings.without.add(channel)
     onChange()
+  }
+  const box = (one: ProviderStatus) => {
+    const channel = channelOf(one)
+    return html`<span class="check">
+      <input
+        type="checkbox"
+        id="to-${channel}"
+        .checked=${!settings.without.has(channel)}
+        @change=${toggle(channel)}
+      />
+      <label for="to-${channel}">${one.title} <span class="tag">${one.tag}</span></label>
+    </span>`
   }
   return html`<fieldset
     class="wide"
@@ -114,22 +132,7 @@ function channelBoxes({ settings, providers, problems, onChange }: SettingsPart)
     aria-describedby="channels-problem"
   >
     <legend>Platforms</legend>
-    ${
-      providers.length === 0
-        ? html`<p class="quiet">None is configured: the upload is accepted and goes nowhere.</p>`
-        : providers.map((one) => {
-            const channel = channelOf(one)
-            return html`<span class="check">
-              <input
-                type="checkbox"
-                id="to-${channel}"
-                .checked=${!settings.without.has(channel)}
-                @change=${toggle(channel)}
-              />
-              <label for="to-${channel}">${one.title} <span class="tag">${one.tag}</span></label>
-            </span>`
-          })
-    }
+    ${providers === undefined ? NOT_KNOWN : providers.length === 0 ? NONE : providers.map(box)}
     <p class="bad-text" id="channels-problem">${problems.get('channels')}</p>
   </fieldset>`
 }

@@ -31,7 +31,11 @@ export function startConsole(root: HTMLElement): void {
   let needsKey = false
   let announcement = ''
   let opened = open(location.hash)
-  const signIn = createSignIn(service, { update, onSignedIn })
+  const signIn = createSignIn(service, {
+    update,
+    onSignedIn,
+    keyProblem: async () => opened.view.keyProblem?.()
+  })
   root.append(main)
 
   function update(): void {
@@ -122,10 +126,22 @@ export function startConsole(root: HTMLElement): void {
     scrollTo(0, 0)
     if (!needsKey) focusSoon('h1')
   })
+  addEventListener('dragover', refuseDrop)
+  addEventListener('drop', refuseDrop)
   addEventListener('beforeunload', (event) => {
     if (opened.view.wouldLose?.() !== undefined) event.preventDefault()
   })
   draw()
+}
+
+/** Beside what takes a file the browser would open it in place of the page, and all would be lost. */
+function refuseDrop(event: DragEvent): void {
+  const { dataTransfer, target } = event
+  if (event.defaultPrevented || dataTransfer === null) return
+  const isFile = dataTransfer.types.includes('Files')
+  if (target instanceof HTMLInputElement && (target.type === 'file' || !isFile)) return
+  event.preventDefault()
+  dataTransfer.dropEffect = 'none'
 }
 
 /** After what is about to be drawn. */

@@ -10,10 +10,15 @@ export interface SignIn {
 interface Surroundings {
   readonly update: () => void
   readonly onSignedIn: () => void
+  /** Why a key that the service accepts is not the right one for what is open. */
+  readonly keyProblem: () => Promise<string | undefined>
 }
 
 /** Asks for an API key and tries it. It stays in memory: no storage, no address, no form is sent. */
-export function createSignIn(service: Service, { update, onSignedIn }: Surroundings): SignIn {
+export function createSignIn(
+  service: Service,
+  { update, onSignedIn, keyProblem }: Surroundings
+): SignIn {
   let problem: string | undefined
   let isTrying = false
 
@@ -43,13 +48,17 @@ export function createSignIn(service: Service, { update, onSignedIn }: Surroundi
     service.setKey(key)
     try {
       await service.client.sessions({ limit: 1 })
-      return undefined
+      const otherwise = await keyProblem()
+      if (otherwise !== undefined) service.setKey(undefined)
+      return otherwise
     } catch (error) {
       service.setKey(undefined)
       return error instanceof ServiceError && error.status === 401 ? NOT_ACCEPTED : errorText(error)
     }
   }
 
+  // Browsers that store passwords whatever `off` says leave this one alone:
+  // https://developer.mozilla.org/en-US/docs/Web/HTML/Reference/Attributes/autocomplete#one-time-code
   return {
     render: () =>
       html`<form class="card narrow" @submit=${submit}>
@@ -58,7 +67,7 @@ export function createSignIn(service: Service, { update, onSignedIn }: Surroundi
         <input
           id="api-key"
           type="password"
-          autocomplete="off"
+          autocomplete="one-time-code"
           autocapitalize="none"
           spellcheck="false"
           aria-describedby="api-key-note api-key-problem"

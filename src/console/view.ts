@@ -21,6 +21,8 @@ export interface View {
   render(): TemplateResult
   /** What would be lost by leaving, as a question; `undefined` where nothing would. */
   wouldLose?(): string | undefined
+  /** Why the key that somebody signs in with cannot go on with this; `undefined` where it can. */
+  keyProblem?(): Promise<string | undefined>
   /** There is a key again; without this the view is opened anew. */
   resume?(): void
 }

@@ -1,9 +1,9 @@
-import type { Page } from 'playwright-core'
-import { type Test, test } from 'tap'
+import type { Browser, Page } from 'playwright-core'
+import { t as root, type Test, test } from 'tap'
 import { providers } from '../../providers/registry.ts'
 import type { Sandbox } from '../../providers/sandbox.ts'
 import { barriers, IN_BROWSER, openPage, startBrowser } from '../support/browser.ts'
-import { LONG_ONLY } from '../support/long.ts'
+import { IS_LONG, LONG_ONLY } from '../support/long.ts'
 import { form, startService } from '../support/service.ts'
 
 const KEY = '0123456789abcdef'
@@ -17,11 +17,20 @@ async function sandboxOf(t: Test, name: string): Promise<Sandbox> {
   return sandbox
 }
 
+let started: Promise<Browser> | undefined
+
+/** One for all tests; their profiles end with them. */
+async function browserFor(t: Test): Promise<Browser> {
+  const browser = await (started ??= startBrowser(root))
+  t.teardown(() => Promise.all(browser.contexts().map((context) => context.close())))
+  return browser
+}
+
 async function start(t: Test, env: Readonly<Record<string, string>> = {}) {
   const [facebook, tiktok, browser] = await Promise.all([
     sandboxOf(t, 'facebook'),
     sandboxOf(t, 'tiktok'),
-    startBrowser(t)
+    browserFor(t)
   ])
   const service = await startService(t, { sandboxes: [facebook, tiktok], env })
   return { facebook, tiktok, browser, service }
@@ -47,10 +56,11 @@ const heading = (page: Page, name: string | RegExp) => page.getByRole('heading',
 const button = (page: Page, name: string | RegExp) => page.getByRole('button', { name })
 const saying = (page: Page, text: string | RegExp) => page.getByText(text).first()
 
-/** No barrier in either theme, which differ in nothing but colours. */
+/** No barrier in either theme, which differ in nothing but colours; the short form looks at one. */
 async function isAccessible(t: Test, page: Page, view: string): Promise<void> {
   await page.emulateMedia({ colorScheme: 'light', reducedMotion: 'reduce' })
   t.same(await barriers(page), [], `${view}, light`)
+  if (!IS_LONG) return
   await page.emulateMedia({ colorScheme: 'dark', reducedMotion: 'reduce' })
   t.same(await barriers(page, 'color-contrast'), [], `${view}, dark`)
 }
@@ -87,12 +97,17 @@ test('a file becomes an audience, from the sign-in to the last delivery', IN_BRO
   )
   t.equal(kept, JSON.stringify([`${service.url}/console`, {}, {}, '']), 'the key is nowhere')
 
+  await page.route('/providers', (route) => route.fulfill({ status: 503 }), { times: 1 })
   await page.getByRole('link', { name: 'Upload a file' }).click()
   await heading(page, 'New upload').waitFor()
   await isAccessible(t, page, 'choosing a file')
   t.equal(await focused(page), 'New upload', 'the heading of a new view has the focus')
   await page.locator('input[type=file]').setInputFiles(file(10_500))
   await saying(page, 'CSV, separated by semicolons, UTF-8').waitFor()
+  await saying(page, 'Not known yet').waitFor()
+  t.ok(await button(page, 'Check without sending').isDisabled(), 'nobody knows where it would go')
+  await button(page, 'Try again').click()
+  await page.getByLabel('TikTok default').waitFor()
   t.equal(await page.getByLabel('E-mail').inputValue(), '0')
   t.equal(await page.getByLabel('Phone').inputValue(), '-1', 'nobody knows this column')
   await page.getByLabel('Phone').selectOption({ label: 'Rückruf' })
@@ -106,6 +121,7 @@ test('a file becomes an audience, from the sign-in to the last delivery', IN_BRO
   await button(page, 'Check without sending').click()
   await saying(page, 'Give the audience a name.').waitFor()
   await page.getByLabel('Name of the audience').fill('Summer buyers')
+  t.same(await dropsRefused(page), { h1: true, '#name': true, 'input[type=file]': false })
 
   await button(page, 'Check without sending').click()
   await button(page, 'Send 10,500 users').waitFor()
@@ -141,7 +157,7 @@ test('a file becomes an audience, from the sign-in to the last delivery', IN_BRO
   await isAccessible(t, page, 'uploads')
 
   t.same(
-    complaints.filter((text) => !text.includes('401 (Unauthorized)')),
+    complaints.filter((text) => !/401 \(Unauthorized\)|503 \(Service Unavailable\)/.test(text)),
     []
   )
   t.same(foreignRequests, [])
@@ -150,11 +166,9 @@ test('a file becomes an audience, from the sign-in to the last delivery', IN_BRO
 test('what failed says why and what to do, live, and is retried', IN_BROWSER, async (t) => {
   const { service, facebook, browser } = await start(t)
   const { page, complaints, foreignRequests } = await openPage(browser, service.url)
-  await page.goto('/console#/uploads')
-  await heading(page, 'No uploads yet').waitFor()
-
   facebook.failNext({ times: 1, error: 'invalid_parameter' })
   await service.post(form({ name: 'Lapsed buyers' }))
+  await page.goto('/console#/uploads')
   await page.getByRole('link', { name: 'Lapsed buyers' }).click()
   await saying(page, 'All deliveries have ended, some failed.').waitFor()
   await saying(page, 'Correct what the message names and upload again.').waitFor()
@@ -236,14 +250,90 @@ test('an upload that was stopped goes on without a batch sent twice', SKIP_LONG,
   await button(page, 'Send 55,000 users').click()
   await saying(page, '20,000 of 55,000 users').waitFor()
   await button(page, 'Stop sending').click()
+  await heading(page, 'Stopping…').waitFor()
+  t.equal(await focused(page), 'Stopping…')
+  t.equal(await page.getByText('users/s').count(), 0)
   release()
   await saying(page, '5 of 6 batches were taken').waitFor()
+  await isAccessible(t, page, 'a stopped upload')
+
+  const questions: string[] = []
+  page.on('dialog', async (dialog) => {
+    questions.push(dialog.message())
+    await dialog.dismiss()
+  })
+  await page.getByRole('link', { name: 'Uploads' }).click()
+  t.same(questions, ['The upload is not finished. Leave, and send no more of it?'])
+  const tab = page.waitForEvent('popup')
+  await page.getByRole('link', { name: 'See what happens at the platforms' }).click()
+  await heading(await tab, 'Stopped and resumed').waitFor()
+  t.equal(questions.length, 1, 'the upload is still open')
+
+  await page.unroute(isBatch)
+  const releaseRest = await holdBatches(page, 1)
   await button(page, 'Send the rest').click()
+  await saying(page, '50,000 of 55,000 users').waitFor()
+  t.equal(await page.getByText('users/s').count(), 0, 'what was skipped is not in the rate')
+  releaseRest()
   await heading(page, 'Sent').waitFor()
   t.same(repeated, Array.from({ length: 6 }), 'six batches, of which the service had none')
   await page.getByRole('link', { name: 'See what happens at the platforms' }).click()
   await saying(page, 'Everything was delivered.').waitFor()
   t.equal(membersOf(facebook), 54_999, 'all but the one without an address')
+})
+
+test('an upload goes on only with a key of the owner that it began with', SKIP_LONG, async (t) => {
+  const OTHER_KEY = 'fedcba9876543210'
+  const { service, facebook, browser } = await start(t, {
+    AUDIENCE_API_KEYS: `crm:${KEY},shop:${OTHER_KEY}`
+  })
+  const { page } = await openPage(browser, service.url)
+  await page.goto('/console#/new')
+  await page.getByLabel('API key').fill(KEY)
+  await button(page, 'Sign in').click()
+  await button(page, 'Choose a file').waitFor()
+  await page.locator('input[type=file]').setInputFiles(file(45_000))
+  await page.getByLabel('Name of the audience').fill('Of one owner')
+  await button(page, 'Check without sending').click()
+  await button(page, 'Send 45,000 users').waitFor()
+  let batches = 0
+  await page.route(isBatch, async (route) => {
+    batches += 1
+    if (batches === 3) return route.fulfill({ status: 401, json: { errors: ['no'] } })
+    return route.continue()
+  })
+  await button(page, 'Send 45,000 users').click()
+  await page.getByLabel('API key').fill(OTHER_KEY)
+  await button(page, 'Sign in').click()
+  await saying(page, 'This key is somebody else’s').waitFor()
+  await page.getByLabel('API key').fill(KEY)
+  await button(page, 'Sign in').click()
+  await button(page, 'Send the rest').click()
+  await heading(page, 'Sent').waitFor()
+  await page.getByRole('link', { name: 'See what happens at the platforms' }).click()
+  await saying(page, 'Everything was delivered.').waitFor()
+  t.equal(membersOf(facebook), 44_999)
+})
+
+test('deliveries are turned page by page, whoever clicks twice', SKIP_LONG, async (t) => {
+  const klaviyo = await sandboxOf(t, 'klaviyo')
+  const service = await startService(t, { sandboxes: [klaviyo] })
+  const { page } = await openPage(await browserFor(t), service.url)
+  const sessionId = 1708531200
+  for (let sequence = 1; sequence <= 26; sequence += 1) {
+    const users = [{ email: `jane${sequence}@example.com`, phone: '+491715500000' }]
+    await service.post(
+      form({ users, batch: { sessionId, sequence, totalBatches: 26, totalUsers: 26 } })
+    )
+  }
+  await page.goto(`/console#/uploads/${sessionId}`)
+  await saying(page, 'Everything was delivered.').waitFor()
+  await saying(page, 'Phone numbers of regions that are not sent').waitFor()
+  await button(page, 'Next page').dblclick()
+  await page.locator('tbody tr').nth(1).waitFor({ state: 'detached' })
+  await button(page, 'Previous page').click()
+  await page.locator('tbody tr').nth(24).waitFor()
+  t.equal(await button(page, 'Previous page').count(), 0, 'this is the first page')
 })
 
 test('a session is followed through a restart of its event stream', SKIP_LONG, async (t) => {
@@ -317,6 +407,24 @@ async function tabTo(page: Page, name: string): Promise<void> {
     if (found === name) return
   }
   throw new Error(`the tab key does not come to “${name}”`)
+}
+
+/** Whether a file that is dropped there would be kept from replacing the page. */
+function dropsRefused(page: Page): Promise<Readonly<Record<string, boolean>>> {
+  return page.evaluate<Readonly<Record<string, boolean>>>(
+    `(() => {
+      const input = document.body.appendChild(document.createElement('input'))
+      input.type = 'file'
+      const places = ['h1', '#name', 'input[type=file]'].map((place) => {
+        const dataTransfer = new DataTransfer()
+        dataTransfer.items.add(new File(['email'], 'customers.csv'))
+        const drop = new DragEvent('drop', { bubbles: true, cancelable: true, dataTransfer })
+        return [place, !document.querySelector(place).dispatchEvent(drop)]
+      })
+      input.remove()
+      return Object.fromEntries(places)
+    })()`
+  )
 }
 
 /** As if it was dragged from a folder. */
