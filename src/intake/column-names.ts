@@ -177,3 +177,19 @@ export const OWNERS_AFTER: Names = [
   'primary, main, personal, private, privat, home, billing, shipping, work, business',
   'office, geschäftlich, dienstlich, secondary, alternate, alternative, other'
 ]
+
+/**
+ * Which columns help where the best one of a field is empty: by the places of their names in the lists
+ * above, and by their owners up to this line; those of one owner always do. A country and a postal code
+ * must be of one address, or they would be a place that there is not; an e-mail address or a phone
+ * number is somebody's by itself, and that of the bill is the customer's.
+ */
+export const FALLBACK_RULES: Readonly<
+  Partial<Record<CustomerField, { readonly names: readonly number[]; readonly owners: number }>>
+> = {
+  email: { names: [0, 1, 2], owners: 3 },
+  phone: { names: [0, 1, 2, 3], owners: 3 },
+  // Not `Staat` and `kraj`, which may be a part of a country.
+  country: { names: [0, 2], owners: 0 },
+  postalCode: { names: [0], owners: 0 }
+}

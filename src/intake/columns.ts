@@ -1,5 +1,5 @@
-import { COMPANIONS, NAMES, OWNERS, OWNERS_AFTER } from './column-names.ts'
-import { CUSTOMER_FIELDS, type CustomerField, type Mapping } from './intake.ts'
+import { COMPANIONS, FALLBACK_RULES, NAMES, OWNERS, OWNERS_AFTER } from './column-names.ts'
+import { CUSTOMER_FIELDS, type CustomerField, type Fallbacks, type Mapping } from './intake.ts'
 
 /** A name as it is compared: `E-Mail` and `e_mail` are one. */
 function plainName(name: string): string {
@@ -94,6 +94,31 @@ function companionOf(plain: string, names: ReadonlySet<string>): Meaning | undef
   return found && { field: found[1], name: COMPANION_NAME, owner: 0 }
 }
 
+interface Candidate {
+  readonly column: string
+  readonly meaning: Meaning
+}
+
+/** The columns that may be each field, the best first; of equally good ones the first. */
+function candidatesOf(
+  columns: readonly string[],
+  taken: ReadonlySet<string>
+): Map<CustomerField, Candidate[]> {
+  const names = new Set(columns.map(plainName))
+  const candidates = new Map<CustomerField, Candidate[]>()
+  for (const column of columns) {
+    const plain = plainName(column)
+    const meaning = taken.has(column) ? undefined : (meaningOf(plain) ?? companionOf(plain, names))
+    if (meaning === undefined) continue
+    const others = candidates.get(meaning.field) ?? []
+    candidates.set(meaning.field, [...others, { column, meaning }])
+  }
+  for (const each of candidates.values()) {
+    each.sort((one, other) => rank(one.meaning) - rank(other.meaning))
+  }
+  return candidates
+}
+
 /**
  * Finds the column of each field by its name alone; of several equally good ones the first.
  * @param taken columns that are not to be used.
@@ -102,17 +127,47 @@ export function recognise(
   columns: readonly string[],
   taken: ReadonlySet<string> = new Set()
 ): Mapping {
-  const names = new Set(columns.map(plainName))
-  const best = new Map<CustomerField, { column: string; rank: number }>()
-  for (const column of columns) {
-    const plain = plainName(column)
-    const meaning = taken.has(column) ? undefined : (meaningOf(plain) ?? companionOf(plain, names))
-    if (meaning === undefined) continue
-    const before = best.get(meaning.field)
-    if (before === undefined || rank(meaning) < before.rank) {
-      best.set(meaning.field, { column, rank: rank(meaning) })
-    }
+  const candidates = candidatesOf(columns, taken)
+  const fields = CUSTOMER_FIELDS.filter((field) => candidates.has(field))
+  return Object.fromEntries(fields.map((field) => [field, candidates.get(field)?.[0]?.column]))
+}
+
+/** Whether a column certainly means what the best one of its field does. */
+function isFallback(best: Meaning, { field, name, owner }: Meaning): boolean {
+  const rule = FALLBACK_RULES[field]
+  if (rule === undefined || !rule.names.includes(name)) return false
+  return owner === best.owner || Math.max(owner, best.owner) <= rule.owners
+}
+
+/** Where several columns certainly hold the same field, all of them, the best first. */
+export function recogniseFallbacks(
+  columns: readonly string[],
+  taken: ReadonlySet<string> = new Set()
+): Fallbacks {
+  const found: Partial<Record<CustomerField, readonly string[]>> = {}
+  for (const [field, [best, ...others]] of candidatesOf(columns, taken)) {
+    if (best === undefined) continue
+    const further = others
+      .filter(({ meaning }) => isFallback(best.meaning, meaning))
+      .map(({ column }) => column)
+      // Of columns with one name it is not clear which is meant.
+      .filter((column) => columns.indexOf(column) === columns.lastIndexOf(column))
+    if (further.length > 0) found[field] = [best.column, ...further]
   }
-  const fields = CUSTOMER_FIELDS.filter((field) => best.has(field))
-  return Object.fromEntries(fields.map((field) => [field, best.get(field)?.column]))
+  return found
+}
+
+/** The columns that a field is read from: that of the mapping, and what is looked at where it is empty. */
+export function columnsOf(
+  field: CustomerField,
+  mapping: Mapping,
+  fallbacks: Fallbacks = {}
+): readonly string[] {
+  const column = mapping[field]
+  if (column === undefined) return []
+  const [best, ...others] = fallbacks[field] ?? []
+  // Columns may have been given other fields by hand since they were recognised.
+  if (best !== column) return [column]
+  const used = new Set(Object.values(mapping))
+  return [column, ...others.filter((other) => !used.has(other))]
 }

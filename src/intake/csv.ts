@@ -17,9 +17,6 @@ const LINE_BREAKS = ['\r\n', '\n', '\r']
 /** Excel's first line that names the separator. */
 const SEPARATOR_LINE = /^sep=/i
 
-/** `="0123"` as some tools write it, without the quotes that its own quotes need. */
-const TEXT_FORMULA = /^="[^"]*"$/
-
 /** In these words, as the parser's own quote values. */
 const PROBLEMS: Readonly<Record<string, string>> = {
   CSV_QUOTE_NOT_CLOSED: 'a quote is opened and never closed',
@@ -43,26 +40,49 @@ function hasValue(row: CsvRow): boolean {
   return false
 }
 
+const SPACE = 32
+
+function afterSpaces(line: string, start: number): number {
+  let index = start
+  while (line.charCodeAt(index) === SPACE) index += 1
+  return index
+}
+
+/** The quote that closes what is opened before `start`, or -1; doubled quotes are none. */
+function closingQuote(line: string, start: number): number {
+  let quote = line.indexOf('"', start)
+  while (quote >= 0 && line.startsWith('"', quote + 1)) quote = line.indexOf('"', quote + 2)
+  return quote
+}
+
 /**
- * The values of a line, where it is a record by itself and each value is plain, or in quotes with none
- * inside. Nearly all lines are such, and are read many times as fast as by the parser.
+ * The values of a line that is a record by itself, as nearly all are; they are read many times as fast
+ * as by the parser. More than it takes: spaces around values in quotes, and quotes in a value that does
+ * not begin with one, `Robert "Bob" Smith`, as long as they are pairs: a single one may be the beginning
+ * or the end of a value that holds the separator, and its columns would be others.
  */
-function simpleRecord(line: string, separator: string): string[] | undefined {
+function recordIn(line: string, separator: string): string[] | undefined {
   if (!line.includes('"')) return line.split(separator)
   const record: string[] = []
   let start = 0
   for (;;) {
-    const isQuoted = line.startsWith('"', start)
-    const mark = line.indexOf(isQuoted ? '"' : separator, isQuoted ? start + 1 : start)
-    if (isQuoted && mark < 0) return undefined
-    const end = mark < 0 ? line.length : mark
-    const value = line.slice(isQuoted ? start + 1 : start, end)
-    if (!isQuoted && value.includes('"') && !TEXT_FORMULA.test(value)) return undefined
-    record.push(value)
-    const next = isQuoted ? end + 1 : end
-    if (next === line.length) return record
-    if (!line.startsWith(separator, next)) return undefined
-    start = next + 1
+    const first = afterSpaces(line, start)
+    let end: number
+    if (line.startsWith('"', first)) {
+      const quote = closingQuote(line, first + 1)
+      if (quote < 0) return undefined
+      record.push(line.slice(first + 1, quote).replaceAll('""', '"'))
+      end = afterSpaces(line, quote + 1)
+    } else {
+      const mark = line.indexOf(separator, start)
+      end = mark < 0 ? line.length : mark
+      const value = line.slice(start, end)
+      if (hasOddQuotes(value)) return undefined
+      record.push(value)
+    }
+    if (end === line.length) return record
+    if (!line.startsWith(separator, end)) return undefined
+    start = end + separator.length
   }
 }
 
@@ -107,7 +127,7 @@ function parseRecords(text: string, separator: string, block: Block, before: num
   }
 }
 
-/** The records of whole lines that end by LF or CRLF, the lines that are not simple by the parser. */
+/** The records of whole lines that end by LF or CRLF, those of several lines by the parser. */
 function recordsOf(block: Block, separator: string): string[][] {
   const { text } = block
   if (LONE_CR.test(text)) return parseRecords(text, separator, block, 0)
@@ -126,7 +146,7 @@ function recordsOf(block: Block, separator: string): string[][] {
     const lineFeed = text.indexOf('\n', start)
     next = lineFeed < 0 ? text.length : lineFeed + 1
     const line = text.slice(start, endOfLine(text, lineFeed))
-    const record = isInQuotes ? undefined : simpleRecord(line, separator)
+    const record = isInQuotes ? undefined : recordIn(line, separator)
     if (record === undefined) {
       left ??= start
       isInQuotes = isInQuotes !== hasOddQuotes(line)

@@ -1,6 +1,8 @@
+import { columnLabel } from './column-label.ts'
 import { recognise } from './columns.ts'
 import {
   type CustomerField,
+  type Format,
   IntakeError,
   type Mapping,
   UnrecognisedColumnsError
@@ -8,6 +10,9 @@ import {
 
 const ADDRESS = /^\S+@\S+\.\S+$/
 const PHONE = /^\+?\(?\d[\d\s()./-]{6,}$/
+/** `28001`, `1980-05-17` */
+const NUMBER = /^[\d\s().,/:+-]*$/
+const MANY_DIGITS = /\d\D*\d\D*\d\D*\d/
 const MAX_NAMES_SHOWN = 50
 
 /** Of Facebook's template for customer lists, which has up to three columns `email` and `phone`. */
@@ -36,20 +41,36 @@ export function columnNames(record: readonly string[]): readonly string[] {
   return TEMPLATE_NAMES.every((name) => names.includes(name)) ? numberRepeated(names) : names
 }
 
-/** @throws {IntakeError} where the first line holds a customer; its values are then not shown as names. */
-export function refuseValuesAsNames(names: readonly string[]): void {
-  const recognised = Object.keys(recognise(names)).length > 0
-  if (names.some((name) => ADDRESS.test(name) || (!recognised && PHONE.test(name)))) {
-    throw new IntakeError(
-      'The first line holds values; put a line with the names of the columns above it, such as email,phone'
-    )
-  }
+const VALUES_AS_NAMES: Readonly<Record<Format, string>> = {
+  csv: 'The first line holds values; put a line with the names of the columns above it, such as email,phone',
+  ndjson: 'Objects have values as names; give their properties names, such as "email" and "phone"',
+  json: 'Objects have values as names; give their properties names, such as "email" and "phone"'
+}
+
+function isNumber(name: string): boolean {
+  return PHONE.test(name) || (NUMBER.test(name) && MANY_DIGITS.test(name))
+}
+
+/**
+ * @param given columns given by hand: who gives them knows the names.
+ * @throws {IntakeError} where values stand in the place of names; they are then not shown as such.
+ */
+export function refuseValuesAsNames(
+  names: readonly string[],
+  format: Format,
+  given: Mapping = {}
+): void {
+  const isKnown = Object.keys({ ...recognise(names), ...given }).length > 0
+  // In the first line of CSV an address is a value whatever stands beside it.
+  const isValue = (name: string) =>
+    ((format === 'csv' || !isKnown) && ADDRESS.test(name)) || (!isKnown && isNumber(name))
+  if (names.some(isValue)) throw new IntakeError(VALUES_AS_NAMES[format])
 }
 
 function listed(columns: readonly string[]): string {
   const shown = columns.filter((name) => name !== '').slice(0, MAX_NAMES_SHOWN)
   const more = columns.length > MAX_NAMES_SHOWN ? ', …' : ''
-  return `${shown.map((name) => `"${name}"`).join(', ')}${more}`
+  return `${shown.map((name) => `"${columnLabel(columns, name)}"`).join(', ')}${more}`
 }
 
 function refuseWrongMapping(columns: readonly string[], given: Mapping): void {
@@ -75,7 +96,7 @@ function refuseRepeated(columns: readonly string[], mapping: Mapping): void {
     const last = columns.lastIndexOf(column) + 1
     if (first !== last) {
       throw new IntakeError(
-        `Columns ${first} and ${last} are both named "${column}"; give them different names`
+        `Columns ${first} and ${last} are both named "${columnLabel(columns, column)}"; give them different names`
       )
     }
   }

@@ -15,7 +15,7 @@ export interface Source {
 }
 
 export type Format = 'csv' | 'ndjson' | 'json'
-export type TextEncoding = 'utf-8' | 'utf-16le' | 'utf-16be' | 'windows-1252'
+export type TextEncoding = 'utf-8' | 'utf-16le' | 'utf-16be' | 'windows-1250' | 'windows-1252'
 
 /** How a file is written. */
 export interface Layout {
@@ -46,10 +46,20 @@ export type CustomerField = (typeof CUSTOMER_FIELDS)[number]
 /** The column in which each field is; what is missing here is in none. */
 export type Mapping = Readonly<Partial<Record<CustomerField, string>>>
 
+/**
+ * Of a field that several columns hold, all of them, in the order in which they are looked at: a customer
+ * with nothing in the first has it from the next. The first is that of the mapping.
+ */
+export type Fallbacks = Readonly<Partial<Record<CustomerField, readonly string[]>>>
+
 /** What a first look at the whole file found. */
 export interface Survey {
   readonly layout: Layout
   readonly mapping: Mapping
+  /** Only of fields that were recognised, not given by hand. */
+  readonly fallbacks: Fallbacks
+  /** Customers of JSON with a list, an object or `true` in a column, by its name: it is not sent. */
+  readonly otherTypes: ReadonlyMap<string, number>
   /** Columns that no field was found for. */
   readonly unusedColumns: readonly string[]
   /** Customers in the file; lines without any value are none. */

@@ -1,4 +1,3 @@
-import type { User } from '../audience/schemas.ts'
 import { refuseBinary } from './binary.ts'
 import { isGzip, readBytes, readHead } from './bytes.ts'
 import { type CsvRow, readCsv } from './csv.ts'
@@ -9,9 +8,10 @@ import {
   markedEncoding,
   WrongEncodingError
 } from './decode.ts'
+import { columnsOf, recogniseFallbacks } from './columns.ts'
 import { mapColumns, refuseValuesAsNames } from './header.ts'
 import { IntakeError, type Layout, type Mapping, type Source } from './intake.ts'
-import type { Survey, SurveyOptions, TextEncoding } from './intake.ts'
+import { CUSTOMER_FIELDS, type Survey, type SurveyOptions, type TextEncoding } from './intake.ts'
 import { NESTED_PURCHASE, type ObjectRow, readJson, readNdjson } from './objects.ts'
 import { shapeOf } from './shape.ts'
 import { csvUserMaker, objectUserMaker, type Plan } from './users.ts'
@@ -28,16 +28,29 @@ type Bytes = AsyncIterable<Uint8Array<ArrayBuffer>>
 /** The layout as far as it is known before the columns are. */
 type Writing = Omit<Layout, 'columns'>
 
-function surveyed({ layout, mapping }: Plan, users: number, firstUsers: readonly User[]): Survey {
-  const used = new Set(['', ...Object.values(mapping)])
+type Found = Pick<Survey, 'users' | 'firstUsers' | 'otherTypes'>
+
+function surveyed({ layout, mapping, fallbacks = {} }: Plan, found: Found): Survey {
+  const used = new Set(CUSTOMER_FIELDS.flatMap((field) => columnsOf(field, mapping, fallbacks)))
+  used.add('')
   if (layout.format !== 'csv') used.add(NESTED_PURCHASE)
   const unusedColumns = layout.columns.filter((name) => !used.has(name))
-  return { layout, mapping, unusedColumns, users, firstUsers }
+  return { layout, mapping, fallbacks, unusedColumns, ...found }
 }
 
 /** Wrong columns are told at once, however long the file is. */
-function planFor(columns: readonly string[], writing: Writing, given: Mapping | undefined): Plan {
-  return { layout: { ...writing, columns }, mapping: mapColumns(columns, given) }
+function planFor(columns: readonly string[], writing: Writing, given: Mapping = {}): Plan {
+  refuseValuesAsNames(columns, writing.format, given)
+  return {
+    layout: { ...writing, columns },
+    mapping: mapColumns(columns, given),
+    fallbacks: recogniseFallbacks(columns, new Set(Object.values(given)))
+  }
+}
+
+/** Neither is a text nor a number. `false` is how some programs write nothing. */
+function isOtherType(value: unknown): boolean {
+  return value === true || (typeof value === 'object' && value !== null)
 }
 
 async function surveyCsv(texts: Texts, writing: Writing, given?: Mapping): Promise<Survey> {
@@ -45,16 +58,14 @@ async function surveyCsv(texts: Texts, writing: Writing, given?: Mapping): Promi
   let users = 0
   const firstRows: CsvRow[] = []
   for await (const { columns, rows } of readCsv(texts, writing.separator ?? ',')) {
-    if (plan === undefined) {
-      refuseValuesAsNames(columns)
-      plan = planFor(columns, writing, given)
-    }
+    plan ??= planFor(columns, writing, given)
     users += rows.length
     firstRows.push(...rows.slice(0, FIRST_USERS - firstRows.length))
   }
   if (plan === undefined) throw new IntakeError('The file has nothing but blank lines')
   if (users === 0) throw new IntakeError('The file has names of columns, but no customers')
-  return surveyed(plan, users, firstRows.map(csvUserMaker(plan)))
+  const firstUsers = firstRows.map(csvUserMaker(plan))
+  return surveyed(plan, { users, firstUsers, otherTypes: new Map() })
 }
 
 async function surveyObjects(
@@ -63,18 +74,24 @@ async function surveyObjects(
   given?: Mapping
 ): Promise<Survey> {
   const columns = new Set<string>()
+  const otherTypes = new Map<string, number>()
   let users = 0
   const firstRows: ObjectRow[] = []
   for await (const rows of parts) {
     for (const row of rows) {
-      for (const name in row) if (columns.size < MAX_COLUMNS) columns.add(name)
+      for (const name in row) {
+        if (columns.size < MAX_COLUMNS) columns.add(name)
+        if (isOtherType(row[name]) && columns.has(name)) {
+          otherTypes.set(name, (otherTypes.get(name) ?? 0) + 1)
+        }
+      }
     }
     users += rows.length
     firstRows.push(...rows.slice(0, FIRST_USERS - firstRows.length))
   }
   if (users === 0) throw new IntakeError('The JSON has no customers')
   const plan = planFor([...columns], writing, given)
-  return surveyed(plan, users, firstRows.map(objectUserMaker(plan)))
+  return surveyed(plan, { users, firstUsers: firstRows.map(objectUserMaker(plan)), otherTypes })
 }
 
 function surveyTexts(texts: Texts, writing: Writing, given?: Mapping): Promise<Survey> {

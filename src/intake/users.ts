@@ -1,13 +1,16 @@
 import type { Purchase, User } from '../audience/schemas.ts'
 import { type DecimalMark, parseAmount } from './amount.ts'
+import { columnsOf } from './columns.ts'
 import { type CsvRow, isBlank } from './csv.ts'
-import type { CustomerField, Layout, Mapping } from './intake.ts'
+import type { CustomerField, Fallbacks, Layout, Mapping } from './intake.ts'
 import { isObject, NESTED_PURCHASE, type ObjectRow } from './objects.ts'
 
 /** How a file is read once its columns are known. */
 export interface Plan {
   readonly layout: Layout
   readonly mapping: Mapping
+  /** What is read where the column of the mapping is empty; of a mapping changed since, what still fits. */
+  readonly fallbacks?: Fallbacks | undefined
 }
 
 const TEXT_FIELDS = ['email', 'firstName', 'lastName', 'country'] as const
@@ -73,8 +76,8 @@ function purchasesIn(value: unknown): User['purchase'] {
   return purchases.length === 0 ? undefined : purchases
 }
 
-function isThere({ column }: { readonly column: number }): boolean {
-  return column >= 0
+function isThere({ columns }: { readonly columns: readonly number[] }): boolean {
+  return columns.length > 0
 }
 
 /**
@@ -82,19 +85,20 @@ function isThere({ column }: { readonly column: number }): boolean {
  * refuse together with the whole batch is left out: other types, amounts that cannot be read.
  */
 function userMaker<Row>(
-  { layout, mapping }: Plan,
+  { layout, mapping, fallbacks }: Plan,
   valueOf: (row: Row, column: number) => unknown
 ): (row: Row) => User {
   const place = <Field extends CustomerField>(field: Field) => ({
     field,
-    column: layout.columns.indexOf(mapping[field] ?? '')
+    columns: columnsOf(field, mapping, fallbacks).map((column) => layout.columns.indexOf(column))
   })
   const texts = TEXT_FIELDS.map(place).filter(isThere)
   const textsOrNumbers = TEXT_OR_NUMBER_FIELDS.map(place).filter(isThere)
+  const columnOf = (field: CustomerField) => layout.columns.indexOf(mapping[field] ?? '')
   const purchase = {
-    currency: place('purchase.currency').column,
-    profit: place('purchase.profit').column,
-    total7Days: place('purchase.total7Days').column
+    currency: columnOf('purchase.currency'),
+    profit: columnOf('purchase.profit'),
+    total7Days: columnOf('purchase.total7Days')
   }
   const hasPurchase = Object.values(purchase).some((column) => column >= 0)
   // Spreadsheets separate by semicolons where a comma is the decimal mark.
@@ -102,13 +106,21 @@ function userMaker<Row>(
 
   return (row) => {
     const user: User = {}
-    for (const { field, column } of texts) {
-      const value = text(valueOf(row, column))
-      if (value !== undefined) user[field] = value
+    for (const { field, columns } of texts) {
+      for (const column of columns) {
+        const value = text(valueOf(row, column))
+        if (value === undefined) continue
+        user[field] = value
+        break
+      }
     }
-    for (const { field, column } of textsOrNumbers) {
-      const value = textOrNumber(valueOf(row, column))
-      if (value !== undefined) user[field] = value
+    for (const { field, columns } of textsOrNumbers) {
+      for (const column of columns) {
+        const value = textOrNumber(valueOf(row, column))
+        if (value === undefined) continue
+        user[field] = value
+        break
+      }
     }
     if (hasPurchase) {
       const made = toPurchase(

@@ -1,6 +1,6 @@
 import { test } from 'tap'
-import { recognise } from '../../src/intake/columns.ts'
-import type { Mapping } from '../../src/intake/intake.ts'
+import { recognise, recogniseFallbacks } from '../../src/intake/columns.ts'
+import type { Fallbacks, Mapping } from '../../src/intake/intake.ts'
 
 /** Headers as they are exported, and which column is what. */
 const EXPORTS: readonly (readonly [of: string, header: string, mapping: Mapping])[] = [
@@ -286,4 +286,20 @@ test('of several columns for a field the best one is taken', async (t) => {
 
 test('a column that is taken is not used a second time', async (t) => {
   t.same(recognise(['Email', 'Work Email'], new Set(['Email'])), { email: 'Work Email' })
+})
+
+test('only columns of certainly the same meaning, and addresses of one owner, help each other', async (t) => {
+  const files: readonly (readonly [columns: readonly string[], fallbacks: Fallbacks])[] = [
+    [['Phone', 'Mobile', 'Home Phone'], { phone: ['Mobile', 'Phone', 'Home Phone'] }],
+    [['Phone', 'Billing Phone', 'Shipping Phone'], { phone: ['Phone', 'Billing Phone'] }],
+    [['Email', 'Work Email', 'Hashed Email'], { email: ['Email', 'Hashed Email'] }],
+    [['Country Code', 'Country', 'Staat'], { country: ['Country', 'Country Code'] }],
+    [['Billing Country', 'Shipping Country', 'Billing Zip', 'Shipping Zip'], {}],
+    [['Shipping Zip', 'Shipping Postcode'], { postalCode: ['Shipping Zip', 'Shipping Postcode'] }],
+    [['First Name', 'Given Name', 'Customer ID', 'External ID'], {}],
+    [['Mobile', 'Phone', 'Phone'], {}]
+  ]
+  for (const [columns, fallbacks] of files) {
+    t.same(recogniseFallbacks(columns), fallbacks, columns.join(', '))
+  }
 })

@@ -126,3 +126,64 @@ test('columns of a purchase are found in objects too', async (t) => {
     { email: 'b' }
   ])
 })
+
+test('where the best column of a field is empty the next one of the same meaning is read', async (t) => {
+  const file = [
+    'Customer ID,Phone,Mobile,Work Phone,Zip,Shipping Zip',
+    '1,+14155552671,,,,28001',
+    '2,+14155552672,+14155552673,,1,',
+    '3, ,,+14155552674,,'
+  ].join('\n')
+  const found = await survey(sourceOf(file))
+  t.same(found.mapping, { edgeTagId: 'Customer ID', phone: 'Mobile', postalCode: 'Zip' })
+  t.same(found.fallbacks, { phone: ['Mobile', 'Phone'] })
+  t.same(found.unusedColumns, ['Work Phone', 'Shipping Zip'])
+  t.same(await usersOf(intake, file), [
+    { edgeTagId: '1', phone: '+14155552671' },
+    { edgeTagId: '2', phone: '+14155552673', postalCode: '1' },
+    { edgeTagId: '3' }
+  ])
+  const objects = '{"email":"a"}\n{"Email":"b"}\n{"e_mail":"c","email":""}\n'
+  t.same(await usersOf(intake, objects), [{ email: 'a' }, { email: 'b' }, { email: 'c' }])
+})
+
+test('a column given by hand is read alone', async (t) => {
+  const source = sourceOf('email,Phone,Mobile\na,1,\nb,2,3\n')
+  const byHand = await survey(source, { mapping: { phone: 'Mobile' } })
+  t.same(byHand.fallbacks, {})
+  t.same(await batchesOf(intake, source, byHand, 9), [[{ email: 'a' }, { email: 'b', phone: '3' }]])
+  const { layout, mapping, fallbacks } = await survey(source)
+  const changed = { layout, fallbacks, mapping: { ...mapping, phone: 'Phone' } }
+  t.same(await batchesOf(intake, source, changed, 9), [
+    [
+      { email: 'a', phone: '1' },
+      { email: 'b', phone: '2' }
+    ]
+  ])
+  const used = { layout, fallbacks, mapping: { ...mapping, edgeTagId: 'Phone' } }
+  t.same(await batchesOf(intake, source, used, 9), [
+    [
+      { email: 'a', edgeTagId: '1' },
+      { email: 'b', edgeTagId: '2', phone: '3' }
+    ]
+  ])
+})
+
+test('quotes that can be understood in one way only are read', async (t) => {
+  const file = [
+    'email,first name,last name',
+    'a,Robert "Bob" X,Y',
+    '"b", "c, ""d""" ,"e"',
+    'f,"g"" h",I "J" K'
+  ].join('\n')
+  t.same(await usersOf(intake, file), [
+    { email: 'a', firstName: 'Robert "Bob" X', lastName: 'Y' },
+    { email: 'b', firstName: 'c, "d"', lastName: 'e' },
+    { email: 'f', firstName: 'g" h', lastName: 'I "J" K' }
+  ])
+  for (const line of ['a,Robert "Bob, Jr" X', 'a,"b" c,d', 'a,19" x,d']) {
+    await t.rejects(survey(sourceOf(`email,first name,last name\n${line}\n`)), {
+      message: /^Line 2: /
+    })
+  }
+})

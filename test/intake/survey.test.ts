@@ -31,6 +31,8 @@ test('a survey tells how a file is written, what it has and what is sent', async
   t.same(await survey(sourceOf(file)), {
     layout: { ...CSV, separator: ';', columns: ['E-Mail', 'Vorname', 'Nachname', 'Notiz'] },
     mapping: { email: 'E-Mail', firstName: 'Vorname', lastName: 'Nachname' },
+    fallbacks: {},
+    otherTypes: new Map(),
     unusedColumns: ['Notiz'],
     users: 2,
     firstUsers: [
@@ -194,7 +196,7 @@ test('what is wrong with a file is told, and where, without a value', async (t) 
       'Line 2: after a closing quote comes something else than a separator'
     ],
     [
-      'email,name\n"a\r\nb",1\nc,d "e"\n',
+      'email,name\n"a\r\nb",1\nc,d "e\n',
       'Line 4: there is a quote inside a value that is not in quotes'
     ],
     ['email,name\na,"b\nc,d\n', 'Line 2: a quote is opened and never closed'],
@@ -215,6 +217,14 @@ test('what is wrong with a file is told, and where, without a value', async (t) 
     [
       'Ann,+49 151 1234567\nBob,\n',
       'The first line holds values; put a line with the names of the columns above it, such as email,phone'
+    ],
+    [
+      'cust_1,Ana,García,ES,28001\n',
+      'The first line holds values; put a line with the names of the columns above it, such as email,phone'
+    ],
+    [
+      '{"ana@b.example":{"x":1}}\n{"bob@b.example":{"x":1}}\n',
+      'Objects have values as names; give their properties names, such as "email" and "phone"'
     ],
     ['email\nab\0c\n', 'Line 2 has a NUL byte: this is no text, or is cut off or damaged'],
     [`PK\u0003\u0004`, 'The file is an Excel workbook or a ZIP archive: save it as CSV'],
@@ -264,6 +274,46 @@ test('columns that do not help are told with the names that there are', async (t
     survey(sourceOf('foo,bar\n1,2\n')),
     new UnrecognisedColumnsError(await problemOf('foo,bar\n1,2\n'), ['foo', 'bar'])
   )
+})
+
+test('a name that may be a value is told by its place, and none commands a terminal', async (t) => {
+  t.equal(
+    await problemOf('foo,c 4711 08,\u001b]0;owned\u0007,x@y\n1,2,3,4\n'),
+    'No column is known to hold e-mail addresses, phone numbers or customer ids; say which one does, such as email=<column>. The columns are "foo", "column 2", "]0;owned", "column 4"'
+  )
+  t.equal(
+    await problemOf('{"email":"a","ana@b.example":1}', { phone: 'Tel' }),
+    'There is no column "Tel" for phone; the columns are "email", "column 2"'
+  )
+})
+
+test('Windows-1250 is told from Windows-1252', async (t) => {
+  const files: readonly (readonly [string, string, string])[] = [
+    ['Wa\xb3\xeasa-\xa3\xf3d\x9f', 'windows-1250', 'Wałęsa-Łódź'],
+    ['R\xf3\xbfa\xf1ski', 'windows-1250', 'Różański'],
+    ['Tom\xe1\x9aek Dvo\xf8\xe1k', 'windows-1250', 'Tomášek Dvořák'],
+    ['J\xf8rgensen \xc5se', 'windows-1252', 'Jørgensen Åse'],
+    ['Mu\xf1oz \xbfQu\xe9? 3 m\xb3, M\xaa, \xa35', 'windows-1252', 'Muñoz ¿Qué? 3 m³, Mª, £5'],
+    ['L\x9cillet c\x9cur', 'windows-1252', 'Lœillet cœur'],
+    [`${'M\xfcller '.repeat(50)}No\x9ei\xe6`, 'windows-1252', `${'Müller '.repeat(50)}Nožiæ`]
+  ]
+  for (const [name, encoding, lastName] of files) {
+    const bytes = Buffer.from(`email;last name\na@b.example;${name}\n`, 'latin1')
+    t.equal((await survey(sourceOf(bytes))).layout.encoding, encoding, lastName)
+    t.same(await usersOf(intake, bytes), [{ email: 'a@b.example', lastName }])
+  }
+})
+
+test('what JSON has in place of a text is counted', async (t) => {
+  const rows = [
+    { email: ['x@y.zz'], phone: 1, tags: ['x'] },
+    { email: true, phone: { a: 1 } },
+    { email: false, phone: null },
+    { email: 'a@b.example' }
+  ]
+  const file = rows.map((row) => JSON.stringify(row)).join('\n')
+  const { otherTypes } = await survey(sourceOf(file))
+  t.same(Object.fromEntries(otherTypes), { email: 2, tags: 1, phone: 1 })
 })
 
 test('names and a postal code identify as well', async (t) => {
