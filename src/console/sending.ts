@@ -46,7 +46,7 @@ interface Watched {
 function batchesOf({ source, survey, mapping }: Reading, signal: AbortSignal) {
   return readBatches(
     source,
-    { layout: survey.layout, mapping },
+    { layout: survey.layout, mapping, fallbacks: survey.fallbacks },
     { batchUsers: BATCH_USERS, signal }
   )
 }
@@ -110,6 +110,7 @@ export async function sendAll(
       if (progress.users === progress.skipped) progress.startedAt = Date.now()
       progress.users += users.length
       progress.skipped += users.length
+      onProgress()
     },
     onSent({ sequence, users }) {
       sent.add(sequence)
