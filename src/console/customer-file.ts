@@ -1,5 +1,5 @@
 import type { User } from '../audience/schemas.ts'
-import type { Layout, Mapping, Source } from '../intake/intake.ts'
+import type { Mapping, Source, Survey } from '../intake/intake.ts'
 import { readBatches } from '../intake/read-users.ts'
 
 /** A file that somebody chose; the browser reads it from the disk piece by piece. */
@@ -15,13 +15,13 @@ const SHOWN = 5
 /** The first users as they would be sent with this mapping. */
 export async function firstUsers(
   source: Source,
-  layout: Layout,
+  { layout, fallbacks }: Survey,
   mapping: Mapping,
   signal: AbortSignal
 ): Promise<readonly User[]> {
   for await (const users of readBatches(
     source,
-    { layout, mapping },
+    { layout, mapping, fallbacks },
     { batchUsers: SHOWN, signal }
   )) {
     return users

@@ -1,13 +1,21 @@
 import { html, nothing, type TemplateResult } from 'lit-html'
 import { live } from 'lit-html/directives/live.js'
 import type { User } from '../audience/schemas.ts'
-import { CUSTOMER_FIELDS, type CustomerField, type Layout, type Mapping } from '../intake/intake.ts'
+import { columnLabel } from '../intake/column-label.ts'
+import { columnsOf } from '../intake/columns.ts'
+import {
+  CUSTOMER_FIELDS,
+  type CustomerField,
+  type Layout,
+  type Mapping,
+  type Survey
+} from '../intake/intake.ts'
 import { FIELD } from './words.ts'
 
 /** Which column is which field, to be looked at and corrected before anything is sent. */
 
 export interface MappingPart {
-  readonly layout: Layout
+  readonly survey: Survey
   readonly mapping: Mapping
   readonly users: readonly User[]
   readonly onChange: (field: CustomerField, column: string | undefined) => void
@@ -35,19 +43,22 @@ export function layoutText({ format, isGzip, encoding, separator }: Layout): str
   ].join(', ')
 }
 
-export function mappingPart({ layout, mapping, users, onChange }: MappingPart): TemplateResult {
-  const used = new Set(Object.values(mapping))
+export function mappingPart({ survey, mapping, users, onChange }: MappingPart): TemplateResult {
+  const { layout, fallbacks } = survey
+  const columnsFor = (field: CustomerField) => columnsOf(field, mapping, fallbacks)
+  const used = new Set(CUSTOMER_FIELDS.flatMap(columnsFor))
   const unused = layout.columns.filter((column) => !used.has(column))
   const fields = CUSTOMER_FIELDS.filter((field) => mapping[field] !== undefined)
   return html`
     <div class="mapping">
-      ${CUSTOMER_FIELDS.map((field) => fieldSelect(field, mapping[field], layout.columns, onChange))}
+      ${CUSTOMER_FIELDS.map((field) => fieldSelect(field, columnsFor(field), survey, onChange))}
     </div>
     ${
       unused.length === 0
         ? nothing
         : html`<p class="quiet">
-            Columns that are not sent: ${unused.map((column) => html`<code>${column}</code> `)}
+            Columns that are not sent:
+            ${unused.map((column) => html`<code>${columnLabel(layout.columns, column)}</code> `)}
           </p>`
     }
     <h3 id="first-rows">First people, as they would be sent</h3>
@@ -73,15 +84,17 @@ export function mappingPart({ layout, mapping, users, onChange }: MappingPart): 
 
 function fieldSelect(
   field: CustomerField,
-  chosen: string | undefined,
-  columns: readonly string[],
+  used: readonly string[],
+  { layout: { columns }, otherTypes }: Survey,
   onChange: MappingPart['onChange']
 ): TemplateResult {
   const id = `column-${field.replace('.', '-')}`
   const change = ({ target }: Event) => {
     if (target instanceof HTMLSelectElement) onChange(field, columns[Number(target.value)])
   }
+  const [chosen, ...others] = used
   const index = chosen === undefined ? -1 : columns.indexOf(chosen)
+  const left = used.reduce((sum, column) => sum + (otherTypes.get(column) ?? 0), 0)
   return html`<div>
     <label for=${id}>${FIELD[field]}</label>
     <select
@@ -95,6 +108,12 @@ function fieldSelect(
         (column, at) => html`<option value=${at} ?selected=${at === index}>${column}</option>`
       )}
     </select>
+    ${others.map((column) => html`<span class="quiet">else ${columnLabel(columns, column)}</span> `)}
+    ${
+      left === 0
+        ? nothing
+        : html`<span class="quiet">left out, as neither text nor number: ${left}</span>`
+    }
   </div>`
 }
 

@@ -115,7 +115,7 @@ export function openNewUpload(page: Page): View {
     checked = undefined
     page.update()
     try {
-      const users = await firstUsers(source, survey.layout, mapping, page.signal)
+      const users = await firstUsers(source, survey, mapping, page.signal)
       // Another change may have come meanwhile.
       if (chosen.mapping === mapping) chosen.users = users
     } catch (error) {
@@ -243,7 +243,7 @@ export function openNewUpload(page: Page): View {
                         <section class="card" aria-labelledby="columns">
                           <h2 id="columns" tabindex="-1">Columns</h2>
                           ${mappingPart({
-                            layout: chosen.survey.layout,
+                            survey: chosen.survey,
                             mapping: chosen.mapping,
                             users: chosen.users,
                             onChange: (field, column) => void remap(field, column)
