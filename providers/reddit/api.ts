@@ -16,8 +16,9 @@ export type Call = PlatformCall & { readonly target: Target }
  * @throws ProviderError unless the answer is a success.
  */
 export async function send(context: Context, { target, ...call }: Call): Promise<PlatformAnswer> {
-  let answer = await sendWith(await tokenFor(context), call, context)
-  if (answer.status === 401 && forgetToken(context)) {
+  const token = await tokenFor(context)
+  let answer = await sendWith(token, call, context)
+  if (answer.status === 401 && forgetToken(context, token)) {
     answer = await sendWith(await tokenFor(context), call, context)
   }
   if (answer.status < 200 || answer.status > 299) throw errorOf(answer, target)

@@ -43,8 +43,10 @@ export async function tokenFor(context: Context): Promise<Token> {
 }
 
 /** Whether there may be another one in place of a token that Reddit refused. */
-export function forgetToken({ variables }: Context): boolean {
-  return tokens.delete(variables)
+export function forgetToken({ variables }: Context, refused: Token): boolean {
+  // Another call may have replaced it meanwhile.
+  if (tokens.get(variables) === refused) tokens.delete(variables)
+  return variables.accessToken === undefined
 }
 
 async function fetchToken(context: Context): Promise<Token> {

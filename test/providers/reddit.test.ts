@@ -248,6 +248,14 @@ test('an access token is fetched once, and again before it ends or once it is re
   t.equal(await reddit.findSegment(audience, context), undefined, 'works again afterwards')
 })
 
+test('several calls whose token has ended at once all go on with another', async (t) => {
+  const { sandbox, context } = await start(t)
+  await reddit.findSegment(audience, context)
+  sandbox.reset()
+  const found = await Promise.all([1, 2, 3].map(() => reddit.findSegment(audience, context)))
+  t.same(found, [undefined, undefined, undefined])
+})
+
 test('a token without a word of its end serves for an hour', async (t) => {
   const { sandbox, context, calls, later } = await start(t)
   const answer = { status: 200, body: { access_token: 'sandbox-access-token' } }
