@@ -129,8 +129,10 @@ export function createMeter(registry: Registry, tags: readonly Tagged[]): Servic
     ['method', 'route', 'status']
   )
 
+  // Without labels, so that it is there before the first one, whatever its route.
+  const faults = counter('audience_http_faults_total', 'Requests that were answered with 500')
+
   // What alerts ask for begins at zero: else the first one would be no increase.
-  requests.zero({ method: 'POST', route: '/audience', status: 500 })
   for (const mode of MODES) {
     uploads.accepted.inc({ mode }, 0)
     uploads.users.inc({ mode }, 0)
@@ -172,8 +174,10 @@ export function createMeter(registry: Registry, tags: readonly Tagged[]): Servic
       uploads.bytes.inc(bytes)
     },
     refused: (error_code) => uploads.refused.inc({ error_code }),
-    answered: (method, route, status, tookMs) =>
-      requests.observe({ method, route, status }, tookMs / MS_PER_S),
+    answered(method, route, status, tookMs) {
+      requests.observe({ method, route, status }, tookMs / MS_PER_S)
+      if (status === 500) faults.inc()
+    },
     calledTool: (tool, outcome) => tools.inc({ tool, outcome }),
 
     changed(before, after) {

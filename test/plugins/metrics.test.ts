@@ -146,7 +146,6 @@ test('uploads, deliveries, users and calls are counted, each once', async (t) =>
       ),
       'audience_platform_call_wait_seconds_count{provider="facebook",tag="default"} 8',
       ...[
-        ['POST', '/audience', 500, 0],
         ['GET', '/providers', 401, 1],
         ['GET', '/providers', 200, 1],
         ['POST', '/audience', 200, 4],
@@ -155,7 +154,8 @@ test('uploads, deliveries, users and calls are counted, each once', async (t) =>
       ].map(
         ([method, route, status, count]) =>
           `audience_http_request_duration_seconds_count{method="${method}",route="${route}",status="${status}"} ${count}`
-      )
+      ),
+      'audience_http_faults_total 0'
     ]
   )
 
