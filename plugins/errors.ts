@@ -55,7 +55,8 @@ const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'] as 
 function watchRoutes(app: FastifyInstance): (url: string) => string[] {
   const routes: { readonly path: RegExp; readonly methods: readonly string[] }[] = []
   app.addHook('onRoute', ({ url, method }) => {
-    const path = new RegExp(`^${url.replaceAll(/:\w+/g, '[^/]+')}$`)
+    const pattern = url.replaceAll(/:\w+/g, '[^/]+').replaceAll('*', '.*')
+    const path = new RegExp(`^${pattern}$`)
     routes.push({ path, methods: [method].flat() })
   })
   return (url) => {

@@ -11,6 +11,8 @@ export interface FormOptions {
   readonly fields: readonly string[]
   /** The field that may be as large as the body. */
   readonly largeField: string
+  /** What is wrong with a field that is not read; nothing if it may be there. */
+  problemOf(name: string): string | undefined
 }
 
 declare module 'fastify' {
@@ -187,6 +189,8 @@ async function collect(
     if (fields.includes(name) && form.has(name)) {
       problem ??= new PayloadError(`The field "${name}" was sent twice.`)
     }
+    const misplaced = fields.includes(name) ? undefined : options.problemOf(name)
+    if (misplaced !== undefined) problem ??= new PayloadError(misplaced)
     if (!fields.includes(name) || problem !== undefined) {
       await readBytes(part.file, { limit: 0, expected: 0 })
       continue

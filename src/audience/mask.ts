@@ -28,6 +28,8 @@ function maskEmail(value: string): string {
 
 const MAX_SHOWN_DIGITS = 5
 /** Of all digits: calling code and area code of most numbers. */
+/** Digits and what separates them. */
+const MAX_SHOWN_CHARACTERS = 16
 const SHOWN_PART = 0.4
 const DIGIT = /\d/
 const OF_A_NUMBER = /[\d ()+.-]/
@@ -39,7 +41,8 @@ function maskPhone(value: string): string {
   let start = ''
   let count = 0
   for (const character of value) {
-    if (count === shown || !OF_A_NUMBER.test(character)) break
+    if (start.length === MAX_SHOWN_CHARACTERS || count === shown || !OF_A_NUMBER.test(character))
+      break
     if (DIGIT.test(character)) count += 1
     start += character
   }

@@ -12,7 +12,13 @@ import { NoUsersError, OverloadedError, PayloadError, TooLargeError } from '../e
 import type { Target } from '../store/store.ts'
 import { type DryTarget, dryRunAnswer } from './dry-run.ts'
 import { answerAccepted } from './sync-answer.ts'
-import { readFields, readQuery, UploadQuery, type UploadQueryValues } from './upload-request.ts'
+import {
+  misplacedField,
+  readFields,
+  readQuery,
+  UploadQuery,
+  type UploadQueryValues
+} from './upload-request.ts'
 
 const TOO_COSTLY = 'the field "users" takes more memory to read than there is'
 
@@ -26,7 +32,8 @@ const routes: FastifyPluginAsyncTypebox<{ config: Config }> = async (app, { conf
   await app.register(form, {
     maxBodyBytes,
     fields: ['name', 'type', 'batch', 'users'],
-    largeField: 'users'
+    largeField: 'users',
+    problemOf: misplacedField
   })
 
   const segmentOf = (name: string, { disablePrefix }: UploadQueryValues) =>

@@ -18,6 +18,28 @@ export const UploadQuery = Type.Object({
   defaultCountry: Type.Optional(Type.String())
 })
 
+const folded = (name: string) => name.replaceAll(/[_-]/g, '').toLowerCase()
+const PARAMETERS: ReadonlyMap<string, string> = new Map(
+  Object.keys(UploadQuery.properties).map((name) => [folded(name), name])
+)
+
+/** A dry run that is written slightly wrong must not be an upload. */
+function refuseMisspelt(query: object): void {
+  for (const name of Object.keys(query)) {
+    const meant = PARAMETERS.get(folded(name))
+    if (meant !== undefined && meant !== name) {
+      throw new PayloadError(`A query parameter is unknown; "${meant}" was probably meant.`)
+    }
+  }
+}
+
+/** What is wrong with a field of the form that would be a query parameter. */
+export function misplacedField(name: string): string | undefined {
+  const meant = PARAMETERS.get(folded(name))
+  if (meant === undefined) return undefined
+  return `A field of the form is unknown; the query parameter "${meant}" was probably meant.`
+}
+
 export interface UploadQueryValues {
   readonly disablePrefix: boolean
   readonly sync: boolean
@@ -33,6 +55,7 @@ export function readQuery(
   config: Config,
   destinations: readonly Destination[]
 ): UploadQueryValues {
+  refuseMisspelt(query)
   return {
     disablePrefix: readBoolean('disablePrefix', query.disablePrefix),
     sync: readBoolean('sync', query.sync),

@@ -75,9 +75,28 @@ test('the report counts what was given, what of it can be used, and why not', as
       'phone+country+postalCode+hashedEmail': 1,
       edgeTagId: 1,
       country: 1
-    },
-    duplicates: 0
+    }
   })
+})
+
+test('users are repeated whose usable e-mail and phone are together those of one before', async (t) => {
+  const phone = '+14155552671'
+  const users = [
+    { email: 'jane@example.com', phone },
+    { email: ' Jane@Example.com', phone: '+1 (415) 555-2671' },
+    { email: 'jane@example.com' },
+    { phone },
+    { email: HASH, phone },
+    { email: HASH.toUpperCase(), phone },
+    { firstName: 'Jane' },
+    { email: 'n/a' }
+  ]
+  t.equal(fieldReport(createMembers(users), 1).duplicates, 2)
+  t.equal(fieldReport(createMembers(users)).duplicates, undefined, 'not where users are sent')
+})
+
+test('a masked number is short, whatever stands between its digits', async (t) => {
+  t.equal(mask('phone', `+1${'-'.repeat(1_000_000)}4155552671`), `+1${'-'.repeat(14)} ***`)
 })
 
 /** One value of a field, and what else its user has. */

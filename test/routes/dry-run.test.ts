@@ -242,3 +242,26 @@ test('a dry run that gets no thread in time, or takes too much memory, is refuse
   t.equal((await service.post(form(), '?dryRun=true')).status, 413)
   t.equal(service.app.uploadBudget.takenBytes, 0)
 })
+
+test('a dry run that is written slightly wrong is refused and never an upload', async (t) => {
+  const { service, calls } = await withPlatforms(t)
+  const before = calls()
+  for (const query of ['?dryrun=true', '?dry_run=1', '?DRY-RUN', '?default_country=DE']) {
+    const answer = await service.post(form(), query)
+    t.same([answer.status, answer.headers.get('x-error-code')], [400, 'AUD_PAYLOAD'], query)
+    t.match(answer.text, /"(dryRun|defaultCountry)\\" was probably meant/)
+  }
+  const fields = form()
+  fields.append('dryRun', 'true')
+  const answer = await service.post(fields)
+  t.same([answer.status, answer.headers.get('x-error-code')], [400, 'AUD_PAYLOAD'])
+  t.match(answer.text, /the query parameter \\"dryRun\\" was probably meant/)
+  t.same(calls(), before)
+  t.equal((await service.post(form(), '?utm_source=x&dryRun=true')).status, 200)
+})
+
+test('an address below a wildcard answers another method with 405', async (t) => {
+  const service = await startService(t)
+  const { statusCode, headers } = await service.app.inject({ method: 'POST', url: '/docs/x' })
+  t.same([statusCode, headers['allow']], [405, 'GET, HEAD'])
+})
