@@ -11,6 +11,7 @@ import {
 } from './options.ts'
 import type { ProvidersOptions } from './show-providers.ts'
 import type { StatusOptions } from './status.ts'
+import { withoutControls } from './terminal.ts'
 import type { UploadOptions } from './upload.ts'
 
 /**
@@ -51,7 +52,7 @@ function addUpload(program: Command): void {
       )
       .option(
         '--map <field=column,…>',
-        'columns of fields, where they are not recognised by their names',
+        'columns of fields, where they are not recognised by their names; phone= for none',
         readMapping
       )
       .option('--channels <list>', 'only these platforms or tags: facebook,tiktok/eu-shop')
@@ -147,6 +148,7 @@ function addLocal(program: Command): void {
     .command('serve')
     .summary('start the service')
     .description('Starts the service on this machine, configured as docs/configuration.md tells.')
+    .option('--json', 'changes nothing: its log is one JSON document a line')
     .addHelpText('after', examples('audience serve', 'PORT=8090 audience serve'))
     .action(async () => {
       await import('../main.ts')
@@ -157,6 +159,7 @@ function addLocal(program: Command): void {
     .description(
       'Starts a stand-in of every platform on this machine, and prints the variables that point the service at them.'
     )
+    .option('--json', 'print one JSON document instead of text')
     .addHelpText('after', examples('audience sandbox', 'SANDBOX_PORT_BASE=9201 audience sandbox'))
     .action(async () => {
       await import('./sandbox.ts')
@@ -201,18 +204,21 @@ export async function main(argv: readonly string[]): Promise<void> {
 
 /** Tells people or, as JSON, programs what went wrong; never with a stack trace. */
 async function explain(error: unknown, asJson: boolean): Promise<number> {
-  // Commander has told it already; help and version are no errors.
-  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : EXIT.wrongUse
+  // Help and version are no errors.
+  if (error instanceof CommanderError && error.exitCode === 0) return 0
   const { exitCode, message, details } = await toExitError(error)
+  const text = withoutControls(message)
   if (asJson) {
-    process.stdout.write(`${JSON.stringify({ success: false, error: message, ...details })}\n`)
+    process.stdout.write(`${JSON.stringify({ success: false, error: text, ...details })}\n`)
   }
-  process.stderr.write(`${message}\n`)
+  // Commander has told people already.
+  if (!(error instanceof CommanderError)) process.stderr.write(`${text}\n`)
   return exitCode
 }
 
 async function toExitError(error: unknown): Promise<ExitError> {
   if (error instanceof ExitError) return error
+  if (error instanceof CommanderError) return new ExitError(EXIT.wrongUse, error.message)
   const { explainError } = await import('./explain-error.ts')
   return explainError(error)
 }

@@ -45,7 +45,7 @@ function readConfig(): Config | ConfigError {
   }
 }
 
-/** As long as the service itself waits for a check. */
+/** Somebody waits for it; longer than a service that answers many. */
 const CHECK_WITHIN_MS = 30_000
 
 /** Asks the platform as the service would, outside of its limits: a check takes a few calls. */

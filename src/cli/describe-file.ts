@@ -1,12 +1,14 @@
 import { columnsOf } from '../intake/columns.ts'
 import { CUSTOMER_FIELDS, type Layout, type Survey } from '../intake/intake.ts'
 import { count } from './table.ts'
+import { withoutControls } from './terminal.ts'
 
 /** What of a file is used for what, before anything is sent. */
 export function describeFile(
   name: string,
   { layout, mapping, fallbacks, otherTypes, unusedColumns, users }: Survey
 ): string[] {
+  const unused = shownNames({ layout, unusedColumns }).unusedColumns
   const used = CUSTOMER_FIELDS.flatMap((field) => {
     const columns = columnsOf(field, mapping, fallbacks)
     if (columns.length === 0) return []
@@ -14,8 +16,23 @@ export function describeFile(
     const warning = left === 0 ? '' : ` (left out, as neither text nor number: ${count(left)})`
     return [`  ${field.padEnd(FIELD_WIDTH)} ${columns.join(', else ')}${warning}`]
   })
-  const ignored = unusedColumns.length === 0 ? [] : [`  not used: ${unusedColumns.join(', ')}`]
-  return [`${name}: ${count(users)} customers, ${describeLayout(layout)}`, ...used, ...ignored]
+  const ignored = unused.length === 0 ? [] : [`  not used: ${unused.join(', ')}`]
+  const lines = [
+    `${name}: ${count(users)} customers, ${describeLayout(layout)}`,
+    ...used,
+    ...ignored
+  ]
+  return lines.map(withoutControls)
+}
+
+/** Such a name may be a value: somebody's address, number or id. */
+const PERSONAL = /@|\d{5}/
+
+/** Names of columns as they may be shown, those that may be values by their places. */
+export function shownNames({ layout, unusedColumns }: Pick<Survey, 'layout' | 'unusedColumns'>) {
+  const shown = (name: string) =>
+    PERSONAL.test(name) ? `column ${layout.columns.indexOf(name) + 1}` : name
+  return { columns: layout.columns.map(shown), unusedColumns: unusedColumns.map(shown) }
 }
 
 const FIELD_WIDTH = Math.max(...CUSTOMER_FIELDS.map(({ length }) => length))

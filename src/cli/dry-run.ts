@@ -5,6 +5,7 @@ import { type Outgoing, sendEach } from '../client/send-batches.ts'
 import { newSessionId } from '../client/session-id.ts'
 import type { Survey } from '../intake/intake.ts'
 import { readBatches } from '../intake/read-users.ts'
+import { shownNames } from './describe-file.ts'
 import { EXIT, type ExitCode } from './exit.ts'
 import type { FileSource } from './file-source.ts'
 import { bar, createProgress } from './progress.ts'
@@ -58,7 +59,8 @@ export async function dryRun(options: DryRunOptions): Promise<ExitCode> {
   }
   signal.throwIfAborted()
   if (sum === undefined) throw new Error('a file without customers')
-  if (json === true) printJson({ ...sum, file: layout, batchSize })
+  if (json === true)
+    printJson({ ...sum, file: { ...layout, columns: shownNames(survey).columns }, batchSize })
   else printDryRun(sum, batchSize)
   return EXIT.delivered
 }

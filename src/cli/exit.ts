@@ -3,9 +3,9 @@ export const EXIT = {
   delivered: 0,
   /** Something failed at a platform. */
   failed: 1,
-  /** The command or the file cannot be used. */
+  /** The command or the file cannot be used: the same again ends the same. */
   wrongUse: 2,
-  /** The service cannot be reached or does not take it. */
+  /** The service cannot be reached or does not take it now. */
   refused: 3,
   /** It goes on, but not within the time that was to be waited. */
   unfinished: 4,

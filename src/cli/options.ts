@@ -1,5 +1,6 @@
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import { CUSTOMER_FIELDS, type CustomerField, type Mapping } from '../intake/intake.ts'
+import { EXIT, ExitError } from './exit.ts'
 
 /** What is read from the command line, checked as far as that needs no service. */
 
@@ -24,20 +25,40 @@ export function withService(command: Command): Command {
       new Option(
         '--api-key <key>',
         'key of the service; better in the environment: others on this machine see arguments'
-      ).env('AUDIENCE_API_KEY')
+      )
+        .env('AUDIENCE_API_KEY')
+        .argParser(readApiKey)
     )
     .option('--json', 'print one JSON document instead of text')
 }
 
+/** Without a slash at its end: two ways to write one address are one service to `--resume`. */
 export function readUrl(text: string): string {
   // An empty variable of the environment counts as absent.
   if (text === '') return DEFAULT_URL
-  const { protocol, search, hash } = URL.parse(text) ?? {}
-  const isAddress = (protocol === 'http:' || protocol === 'https:') && search === '' && hash === ''
+  const url = URL.parse(text)
+  const isAddress =
+    (url?.protocol === 'http:' || url?.protocol === 'https:') &&
+    [url.username, url.password, url.search, url.hash].every((part) => part === '')
+  // Commander would quote what was given, and there may be a password in it.
   if (!isAddress) {
-    throw new InvalidArgumentError(`It must be an address such as ${DEFAULT_URL}.`)
+    throw new ExitError(
+      EXIT.wrongUse,
+      `--url or AUDIENCE_URL: it must be an address such as ${DEFAULT_URL}, without a name and a password in it`
+    )
   }
-  return text
+  return url.href.replace(/\/+$/, '')
+}
+
+/** What can be sent in a header. */
+const API_KEY = /^[!-~]*$/
+
+export function readApiKey(text: string): string {
+  if (API_KEY.test(text)) return text
+  throw new ExitError(
+    EXIT.wrongUse,
+    '--api-key or AUDIENCE_API_KEY: a key has no spaces, line breaks or letters beyond ASCII'
+  )
 }
 
 const MAX_NAME_CHARACTERS = 255
@@ -86,17 +107,17 @@ const NEXT_PAIR = new RegExp(
   `,(?=\\s*(?:${CUSTOMER_FIELDS.join('|').replaceAll('.', '\\.')})\\s*=)`
 )
 
-/** `email=E-Mail,phone=Mobile`; may be given several times. */
+/** `email=E-Mail,phone=Mobile`; `phone=` takes it from no column. May be given several times. */
 export function readMapping(text: string, earlier: Mapping = {}): Mapping {
   const mapping: Partial<Record<CustomerField, string>> = { ...earlier }
   for (const pair of text.split(NEXT_PAIR)) {
     const [, field = '', column = ''] = /^\s*([^=]*?)\s*=(.*)$/s.exec(pair) ?? []
-    if (!isField(field) || column.trim() === '') {
+    if (!isField(field)) {
       throw new InvalidArgumentError(
-        `It is written as email=E-Mail,phone=Mobile. Fields: ${CUSTOMER_FIELDS.join(', ')}.`
+        `It is written as email=E-Mail,phone=Mobile; phone= takes it from no column. Fields: ${CUSTOMER_FIELDS.join(', ')}.`
       )
     }
-    mapping[field] = column
+    mapping[field] = column.trim() === '' ? '' : column
   }
   return mapping
 }

@@ -4,7 +4,7 @@ import { providers } from '../../providers/registry.ts'
 import { closeSandboxes, environmentOf, startSandboxes } from './sandboxes.ts'
 
 /**
- * `npm run sandbox`: a stand-in of every platform on this machine, until it is stopped. Reads `HOST`
+ * `npm run sandbox` and `audience sandbox`: a stand-in of every platform on this machine, until it is stopped. Reads `HOST`
  * (default 127.0.0.1) and `SANDBOX_PORT_BASE` (default 9101, the port of the first platform).
  */
 
@@ -34,6 +34,15 @@ async function start() {
     if (err !== undefined) console.error(err)
     await closeSandboxes(sandboxes)
   })
+  if (process.argv.includes('--json')) {
+    const all = sandboxes.map((sandbox) => ({
+      name: sandbox.name,
+      url: sandbox.url,
+      environment: environmentOf(sandbox)
+    }))
+    console.log(JSON.stringify({ sandboxes: all }))
+    return
+  }
   console.log('Start the service with the variables of those platforms that it is to serve.\n')
   for (const sandbox of sandboxes) {
     console.log(`${styleText('bold', sandbox.name)} ${sandbox.url}\n  ${environmentOf(sandbox)}`)

@@ -13,6 +13,9 @@ export const onOut = (style: Style, text: string) =>
 export const onError = (style: Style, text: string) =>
   styleText(style, text, { stream: process.stderr })
 
+/** Names in a file could steer the terminal. Line breaks stay. */
+export const withoutControls = (text: string) => text.replace(/[^\P{Cc}\n]/gu, '')
+
 export function print(text = ''): void {
   process.stdout.write(`${text}\n`)
 }

@@ -17,7 +17,9 @@ const UploadState = Type.Object({
   fileHash: Type.String(),
   /** A fingerprint of each option that says what is sent, by its name. */
   options: Type.Record(Type.String(), Type.String()),
-  startedAt: Type.String()
+  startedAt: Type.String(),
+  /** The service has taken a batch of it, and so knows the session. */
+  hasArrived: Type.Boolean()
 })
 export type UploadState = Static<typeof UploadState>
 

@@ -1,6 +1,7 @@
 import { setFlagsFromString } from 'node:v8'
 import type { Providers, SessionStatus } from '../api/answers.ts'
-import type { AudienceType } from '../audience/schemas.ts'
+import { isCountryCode } from '../audience/country.ts'
+import type { AudienceType, User } from '../audience/schemas.ts'
 import { type Accepted, type Client, createClient, type Upload } from '../client/client.ts'
 import { ServiceError } from '../client/errors.ts'
 import { type Outgoing, sendBatches, type Session } from '../client/send-batches.ts'
@@ -8,7 +9,7 @@ import { newSessionId } from '../client/session-id.ts'
 import { CUSTOMER_FIELDS, type Mapping, type Survey } from '../intake/intake.ts'
 import { readBatches } from '../intake/read-users.ts'
 import { survey } from '../intake/survey.ts'
-import { describeFile } from './describe-file.ts'
+import { describeFile, shownNames } from './describe-file.ts'
 import { dryRun } from './dry-run.ts'
 import { EXIT, type ExitCode, ExitError } from './exit.ts'
 import { explainError } from './explain-error.ts'
@@ -55,6 +56,7 @@ export async function upload(file: string, options: UploadOptions): Promise<Exit
   // Reading makes garbage faster than V8 likes to collect it: this halves the memory of a large upload,
   // and is still faster than any service takes it.
   setFlagsFromString('--optimize-for-size')
+  assertCountry(options)
   const interruption = listenForInterruption()
   const { signal } = interruption
   const client = createClient(options)
@@ -85,6 +87,15 @@ export async function upload(file: string, options: UploadOptions): Promise<Exit
     await source?.close()
     interruption.end()
   }
+}
+
+/** Not among the options, which every command loads: the countries take their time. */
+function assertCountry({ defaultCountry }: UploadOptions): void {
+  if (defaultCountry === undefined || isCountryCode(defaultCountry)) return
+  throw new ExitError(
+    EXIT.wrongUse,
+    `--default-country: "${defaultCountry}" is not an ISO 3166-1 alpha-2 code such as DE`
+  )
 }
 
 /** Finds out what would end in a refusal before a large file is read. */
@@ -186,7 +197,7 @@ async function begin(
   const earlier = await findStates(folder, { url, fileHash: found.fileHash })
   const same = earlier.find((state) => differingOptions(state, fingerprinted).length === 0)
   if (resume === true && same !== undefined) {
-    const received = await receivedOf(client, same.sessionId, signal)
+    const received = await receivedOf(client, same, signal)
     tell(
       `Going on with session ${same.sessionId}: the service has ${count(received.size)} batches.`
     )
@@ -207,25 +218,34 @@ async function begin(
   }
   const startedAt = new Date().toISOString()
   const sessionId = newSessionId()
-  const state = { sessionId, url, fileHash: found.fileHash, options: fingerprinted, startedAt }
+  const { fileHash } = found
+  const state = { sessionId, url, fileHash, options: fingerprinted, startedAt, hasArrived: false }
   await saveState(folder, state).catch(() =>
     tell(`${folder} cannot be written: this upload cannot be resumed if it is broken off.`)
   )
   return { state, received: new Set() }
 }
 
-/** A session of which no batch has arrived is not known to the service. */
+/**
+ * A session of which no batch has arrived is not known to the service.
+ * @throws ExitError where one has and it still is not: all would be sent twice.
+ */
 async function receivedOf(
   client: Client,
-  sessionId: number,
+  { sessionId, hasArrived }: UploadState,
   signal: AbortSignal
 ): Promise<ReadonlySet<number>> {
   try {
     const { batches } = await client.session(sessionId, { limit: 1 }, signal)
     return new Set(batches.received)
   } catch (error) {
-    if (error instanceof ServiceError && error.status === 404) return new Set()
-    throw error
+    if (!(error instanceof ServiceError) || error.status !== 404) throw error
+    if (!hasArrived) return new Set()
+    throw new ExitError(
+      EXIT.wrongUse,
+      `The service took batches of session ${sessionId}, but does not know it: was that with another API key, or long ago? Give that key, or leave --resume out to send the file from the beginning.`,
+      { sessionId }
+    )
   }
 }
 
@@ -244,22 +264,24 @@ async function send(
   tell(
     `Session ${sessionId}: ${count(totalUsers)} customers in ${count(totalBatches)} batches to ${options.url}`
   )
-  const sent = await sendAll(client, source, found, session, received, options, signal).catch(
-    (error: unknown) => {
-      throw notAllSent(error, sessionId)
-    }
-  )
-  if (signal.aborted && sent.users < totalUsers) throw notAllSent(signal.reason, sessionId)
+  const sent = await sendAll(
+    client,
+    source,
+    found,
+    state,
+    session,
+    received,
+    options,
+    signal
+  ).catch((error: unknown) => notAllSent(error, state))
+  if (signal.aborted && sent.users < totalUsers) await notAllSent(signal.reason, state)
   if (sent.users !== totalUsers || !(await source.isUnchanged())) {
-    throw new ExitError(
-      EXIT.wrongUse,
-      'The file was changed while it was sent. Upload it again once it is complete.',
-      { sessionId }
-    )
+    await notAllSent(fileChanged(), state)
   }
+  // From here on there is nothing left to send: the next upload of this file is a new one.
+  await removeState(stateFolder(process.env), state)
   const status = await follow(client, sessionId, options, signal)
   const exitCode = outcomeOf(status)
-  if (exitCode !== EXIT.unfinished) await removeState(stateFolder(process.env), state)
   report(status, exitCode, { sessionId, batches: sent, survey: found.survey }, options)
   return exitCode
 }
@@ -276,6 +298,7 @@ async function sendAll(
   client: Client,
   source: FileSource,
   found: Found,
+  state: UploadState,
   session: Session,
   received: ReadonlySet<number>,
   options: UploadOptions,
@@ -286,8 +309,10 @@ async function sendAll(
   const show = createSendProgress(progress, session)
   const onStop = () => progress.note('Stopping behind what is under way; once more ends at once.')
   signal.addEventListener('abort', onStop)
+  let noted: Promise<void> | undefined
   try {
-    const batches = readBatches(source, found.survey, { batchUsers: options.batchSize })
+    const read = readBatches(source, found.survey, { batchUsers: options.batchSize })
+    const batches = noMoreThan(session.totalUsers, read)
     await sendBatches(client, toUpload(options), session, batches, {
       inFlight: options.sync === true ? 1 : IN_FLIGHT,
       skip: received,
@@ -301,6 +326,7 @@ async function sendAll(
         done.users += users.length
         done.sent += 1
         show(done, users.length)
+        noted ??= noteArrival(state)
         for (const text of failed) progress.note(onError('yellow', `Batch ${sequence}: ${text}`))
       },
       onTrouble: (error: unknown, againInMs: number) =>
@@ -311,8 +337,34 @@ async function sendAll(
   } finally {
     signal.removeEventListener('abort', onStop)
     progress.end()
+    await noted
   }
   return done
+}
+
+/** @throws ExitError before a batch with customers that were not counted is sent. */
+async function* noMoreThan(
+  totalUsers: number,
+  batches: AsyncIterable<readonly User[]>
+): AsyncGenerator<readonly User[], void, void> {
+  let left = totalUsers
+  for await (const users of batches) {
+    left -= users.length
+    if (left < 0) throw fileChanged()
+    yield users
+  }
+}
+
+const fileChanged = () =>
+  new ExitError(
+    EXIT.wrongUse,
+    'The file was changed while it was sent. Upload it again once it is complete.'
+  )
+
+/** A state that could not be written at first cannot be later either: that was told. */
+async function noteArrival(state: UploadState): Promise<void> {
+  if (state.hasArrived) return
+  await saveState(stateFolder(process.env), { ...state, hasArrived: true }).catch(() => undefined)
 }
 
 const shortly = (error: unknown) => (error instanceof Error ? error.message : 'unknown')
@@ -336,10 +388,18 @@ function createSendProgress(progress: Progress, { totalUsers }: Session) {
   }
 }
 
-/** What the service has it keeps: the same command goes on behind it. */
-function notAllSent(error: unknown, sessionId: number): ExitError {
+/**
+ * What the service has it keeps: the same command goes on behind it, unless it is wrong in itself.
+ * @throws ExitError always.
+ */
+async function notAllSent(error: unknown, state: UploadState): Promise<never> {
+  const { sessionId } = state
   const { exitCode, message } = explainError(error)
-  return new ExitError(
+  if (exitCode === EXIT.wrongUse) {
+    await removeState(stateFolder(process.env), state)
+    throw new ExitError(exitCode, message, { sessionId })
+  }
+  throw new ExitError(
     exitCode,
     `${message}\nNot everything was sent. Go on with the same command and --resume (session ${sessionId}).`,
     { sessionId, resumable: true }
@@ -355,10 +415,10 @@ async function follow(
   try {
     return await followSession(client, sessionId, { waitMs: wait * 60_000, signal })
   } catch (error) {
-    if (!signal.aborted) throw error
+    const { exitCode, message } = explainError(signal.aborted ? signal.reason : error)
     throw new ExitError(
-      EXIT.interrupted,
-      `Interrupted. Everything was sent and the service goes on by itself: audience status ${sessionId} --watch`,
+      exitCode,
+      `${message}\nEverything was sent and the service goes on by itself: audience status ${sessionId} --watch`,
       { sessionId }
     )
   }
@@ -381,7 +441,7 @@ function report(
     printJson({
       success: exitCode === EXIT.delivered,
       sessionId,
-      file: { ...layout, mapping, unusedColumns, users },
+      file: { ...layout, ...shownNames({ layout, unusedColumns }), mapping, users },
       batches: { sent, skipped },
       status
     })
