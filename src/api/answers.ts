@@ -193,7 +193,7 @@ const ignoredFields = counts(
   'Unknown keys of users and how many had them; the names beyond 20, and odd ones, as `(other)`.'
 )
 const duplicates = count(
-  'Users whose e-mail address and phone number are together those of a user before them in the same batch. Only a dry run counts them: 0 in the status of a session.'
+  'Users whose e-mail address and phone number are together those of a user before them in the same batch.'
 )
 
 export const Report = closed(
@@ -206,7 +206,6 @@ export const Report = closed(
       country: FieldReport,
       postalCode: FieldReport
     }),
-    duplicates,
     ignoredFields
   },
   {

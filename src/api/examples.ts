@@ -74,7 +74,6 @@ const report: Report = {
     country: clean(19590),
     postalCode: clean(18640)
   },
-  duplicates: 0,
   ignoredFields: { loyaltyTier: 20000 }
 }
 

@@ -13,11 +13,12 @@ const NUMBERS = new Set(['Given', 'Usable', 'Repaired', 'Unusable'])
 /** Lines of a table of the fields that anybody has; nothing where nothing was prepared yet. */
 export function reportLines({
   fields,
-  duplicates,
+  duplicates = 0,
   ignoredFields
 }: {
   readonly fields: Readonly<Record<string, Quality>>
-  readonly duplicates: number
+  /** Counted in dry runs. */
+  readonly duplicates?: number
   readonly ignoredFields: Readonly<Record<string, number>>
 }): string[] {
   const given = Object.entries(fields).filter(([, field]) => field.given > 0)

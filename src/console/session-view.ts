@@ -9,7 +9,7 @@ import { count, counted, time } from './format.ts'
 import { keepCalling } from './keep-calling.ts'
 import { createLoading, loadingText, problemBox } from './loading.ts'
 import { badge, bar, errorWithAdvice, figures, progress, reasonList } from './parts.ts'
-import { duplicatesNote, fieldsPicture, identifiersPicture, ignoredFields } from './report-view.ts'
+import { fieldsPicture, identifiersPicture, ignoredFields } from './report-view.ts'
 import { stateSlices, stateText } from './uploads-view.ts'
 import type { Page, View } from './view.ts'
 import { DELIVERY, DELIVERY_STATES, errorText, MODE, SESSION } from './words.ts'
@@ -146,7 +146,7 @@ function content(status: SessionStatus, listing: Listing, actions: Actions): Tem
                 users.received,
                 ({ sequence, row }) => `batch ${sequence}, no. ${row + 1}`
               )}
-              ${duplicatesNote(report.duplicates)} ${ignoredFields(report.ignoredFields)}
+              ${ignoredFields(report.ignoredFields)}
             </div>`
           : html`<p class="quiet">It is known once a batch is prepared for the platforms.</p>`
       }

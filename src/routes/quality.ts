@@ -42,7 +42,7 @@ export function addReports(batches: readonly BatchReport[]): Record<MatchField, 
   }
 }
 
-/** Batches of older versions did not count them. */
+/** They are counted in dry runs alone: a look-up for each user would slow every upload. */
 export function addDuplicates(batches: readonly BatchReport[]): number {
   return batches.reduce((sum, { report }) => sum + (report.duplicates ?? 0), 0)
 }

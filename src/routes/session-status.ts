@@ -8,7 +8,7 @@ import type {
   UploadMode
 } from '../store/store.ts'
 import type { Destination } from '../dispatch/destination.ts'
-import { addDuplicates, addReports, countIdentifiers } from './quality.ts'
+import { addReports, countIdentifiers } from './quality.ts'
 
 type Counts = Readonly<Record<string, number>>
 
@@ -48,7 +48,6 @@ export function sessionStatus(
     warnings: [...uploadWarnings(uploads), ...deliveryWarnings(deliveries)],
     report: {
       fields: addReports(reports),
-      duplicates: addDuplicates(reports),
       ignoredFields: addCounts(uploads.map(({ ignoredFields }) => ignoredFields))
     },
     destinations: destinationsOf(deliveries, uploads, configured)

@@ -223,28 +223,3 @@ test('session ids are safe integers that differ', async (t) => {
   t.ok(ids.every(Number.isSafeInteger))
   t.ok(new Set(ids).size > 40)
 })
-
-test('a session is looked at again after three times as long as the answer took', async (t) => {
-  const session = (state: string) =>
-    JSON.stringify({ state, batches: { missing: [] }, users: {}, warnings: [], destinations: [] })
-  const { url } = await serve(t, [
-    [200, {}, session('sending')],
-    [200, {}, session('delivered')]
-  ])
-  const waitsMs: (number | undefined)[] = []
-  const { setTimeout: start } = globalThis
-  t.intercept(globalThis, 'setTimeout', {
-    value(callback: () => void, ms?: number) {
-      waitsMs.push(ms)
-      return start(callback, 0)
-    }
-  })
-  let nowMs = 0
-  t.intercept(performance, 'now', { value: () => (nowMs += 1_000) })
-  for await (const { state } of createClient({ url }).follow(7)) t.ok(state)
-  t.ok(waitsMs.length > 0)
-  t.same(
-    waitsMs.filter((ms = 0) => ms < 3_000),
-    []
-  )
-})

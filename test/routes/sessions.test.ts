@@ -68,7 +68,6 @@ test('a session tells what happened to every batch at every platform', async (t)
         country: { ...NO_VALUES, given: 1, usable: 1 },
         postalCode: { ...NO_VALUES, given: 1, usable: 1, repaired: 1 }
       },
-      duplicates: 0,
       ignoredFields: { shoeSize: 2, '(other)': 1 }
     },
     destinations: [
