@@ -1,3 +1,4 @@
+import { columnLabel } from '../intake/column-label.ts'
 import { columnsOf } from '../intake/columns.ts'
 import { CUSTOMER_FIELDS, type Layout, type Survey } from '../intake/intake.ts'
 import { count } from './table.ts'
@@ -25,13 +26,9 @@ export function describeFile(
   return lines.map(withoutControls)
 }
 
-/** Such a name may be a value: somebody's address, number or id. */
-const PERSONAL = /@|\d{5}/
-
 /** Names of columns as they may be shown, those that may be values by their places. */
 export function shownNames({ layout, unusedColumns }: Pick<Survey, 'layout' | 'unusedColumns'>) {
-  const shown = (name: string) =>
-    PERSONAL.test(name) ? `column ${layout.columns.indexOf(name) + 1}` : name
+  const shown = (name: string) => columnLabel(layout.columns, name)
   return { columns: layout.columns.map(shown), unusedColumns: unusedColumns.map(shown) }
 }
 

@@ -22,7 +22,7 @@ test('names that may be values are told by their places, and steer no terminal',
   t.same(describeFile('list\u001b[2J.csv', SURVEY), [
     'list[2J.csv: 3 customers, CSV with commas, utf-8',
     '  email               E-Mail',
-    '  not used: column 2, column 3, Notes]0;owned, orders 2026'
+    '  not used: column 2, column 3, Notes ]0;owned, orders 2026'
   ])
   t.same(shownNames(SURVEY).columns.slice(0, 3), ['E-Mail', 'column 2', 'column 3'])
 })
