@@ -3,6 +3,7 @@ import { providers } from '../../providers/registry.ts'
 import type { Sandbox } from '../../providers/sandbox.ts'
 import { systemClock } from '../../src/dispatch/clock.ts'
 import { instantClock } from '../support/clock.ts'
+import { eventually } from '../support/processes.ts'
 import { BATCH, form, startService } from '../support/service.ts'
 
 async function sandbox(t: Test, name: string): Promise<Sandbox> {
@@ -77,6 +78,9 @@ test('a platform that does not answer leaves the caller with what is pending', a
     clock: systemClock
   })
   tiktok!.failNext({ times: 1, hang: true })
+  await service.post(form())
+  await eventually(() => segments(facebook!)[0]?.members.length || undefined)
+  // The same upload again hears what became of it so far.
   const answer = await service.post(form(), '?sync=true')
   t.equal(answer.status, 202)
   t.same(answer.body, { success: true, pending: ['tiktok/default'] })

@@ -6,7 +6,7 @@ import {
   keepSending,
   lies,
   newBatch,
-  send,
+  sendPatiently,
   sequencesSent,
   sessionOf,
   settled
@@ -82,7 +82,7 @@ test(
       })
     )
     for (const [index, batch] of batches.entries())
-      t.equal(await send(urls[index % 2]!, batch), 200)
+      t.equal(await sendPatiently(urls[index % 2]!, batch), 200)
     t.equal((await settled(urls[0]!, 1)).state, 'delivered')
     t.same(sequencesSent(facebook, batches), [
       '1/1',
@@ -113,10 +113,10 @@ test(
       })
     )
     // The session is there, so that it can be listened to.
-    t.equal(await send(a!, batches[0]!, { sync: true }), 200)
+    t.equal(await sendPatiently(a!, batches[0]!, { sync: true }), 200)
     const delivered = deliveredIn(t, `${a}/audience/sessions/1/events`)
     const answers = await Promise.all(
-      batches.slice(1).map((batch) => send(a!, batch, { sync: true }))
+      batches.slice(1).map((batch) => sendPatiently(a!, batch, { sync: true }))
     )
     t.same(
       answers,
@@ -172,7 +172,7 @@ test(
       totalBatches: 1,
       channels: ['tiktok']
     })
-    t.equal(await send(await knowing.listening(), batch), 200)
+    t.equal(await sendPatiently(await knowing.listening(), batch), 200)
     const unknowing = await launch([facebook]).listening()
     knowing.signal('SIGTERM')
     t.equal(await knowing.exitCode(), 0)
@@ -186,7 +186,7 @@ test(
       totalBatches: 1,
       channels: ['facebook']
     })
-    t.equal(await send(unknowing, later, { sync: true }), 200)
+    t.equal(await sendPatiently(unknowing, later, { sync: true }), 200)
     t.equal((await sessionOf(unknowing, 1))?.state, 'sending')
     t.equal(tiktok.requests.length, 0)
 
@@ -286,7 +286,7 @@ for (const { name, buffered, happen } of STORE_FAULTS) {
       // Half of them are sent again, which is safe whatever had become of them.
       const again = unsure.slice(0, unsure.length / 2)
       t.same(
-        await Promise.all(again.map((batch) => send(url, batch))),
+        await Promise.all(again.map((batch) => sendPatiently(url, batch))),
         again.map(() => 200)
       )
       const { destinations } = await settled(url, 1)

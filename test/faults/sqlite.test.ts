@@ -4,7 +4,14 @@ import { join } from 'node:path'
 import { platform } from 'node:os'
 import tap, { test, type Test } from 'tap'
 import { LONG_ONLY } from '../support/long.ts'
-import { keepSending, lies, send, sessionOf, settled, type Stream } from '../support/ledger.ts'
+import {
+  keepSending,
+  lies,
+  sendPatiently,
+  sessionOf,
+  settled,
+  type Stream
+} from '../support/ledger.ts'
 import {
   behindGate,
   eventually,
@@ -111,7 +118,7 @@ for (const [name, make] of Object.entries(DISKS)) {
       t.same(new Set(stream.batches.flatMap((batch) => batch.answers)), new Set([200, 503]))
       // What was refused may be sent again.
       const refused = stream.batches.filter((batch) => batch.answers.includes(503)).slice(0, 5)
-      for (const batch of refused) t.equal(await send(url, batch), 200)
+      for (const batch of refused) t.equal(await sendPatiently(url, batch), 200)
       const { destinations } = await settled(url, 1)
       t.same(
         destinations.map(({ state }) => state),

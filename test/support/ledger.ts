@@ -88,6 +88,22 @@ export async function send(
   return (await sendForAnswer(url, batch, options))?.status
 }
 
+/** A busy service refuses for now; whoever wants to know something else sends again. */
+const AGAIN_AFTER_MS = 100
+
+/** The same, sent again until the service is not too busy to take it. */
+export async function sendPatiently(
+  url: string,
+  batch: Batch,
+  options?: SendOptions
+): Promise<number | undefined> {
+  for (;;) {
+    const status = await send(url, batch, options)
+    if (status !== 503) return status
+    await pause(AGAIN_AFTER_MS)
+  }
+}
+
 /** Asks for a segment to be deleted; resolves with the status code, `undefined` where no answer came. */
 export function deleteSegment(
   url: string,
