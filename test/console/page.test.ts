@@ -2,6 +2,7 @@ import { hash } from 'node:crypto'
 import { request } from 'node:http'
 import { join } from 'node:path'
 import { test } from 'tap'
+import { LONG_ONLY } from '../support/long.ts'
 import { startCommand } from '../support/command.ts'
 import { startService, temporaryFolder } from '../support/service.ts'
 
@@ -86,7 +87,7 @@ test('nothing but what the console loads is served', async (t) => {
   t.equal((await service.get('/console/')).text.includes('importmap'), true, 'leads to the page')
 })
 
-test('whoever runs the service sees no warning about it', async (t) => {
+test('whoever runs the service sees no warning about it', LONG_ONLY, async (t) => {
   const folder = temporaryFolder(t)
   const service = startCommand(t, 'src/main.ts', {
     env: { PORT: '0', DATABASE_URL: `sqlite:${join(folder, 'audience.db')}` }

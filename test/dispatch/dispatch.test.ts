@@ -3,6 +3,7 @@ import { providers } from '../../providers/registry.ts'
 import type { Sandbox } from '../../providers/sandbox.ts'
 import { systemClock } from '../../src/dispatch/clock.ts'
 import { instantClock } from '../support/clock.ts'
+import { LONG_ONLY } from '../support/long.ts'
 import { eventually } from '../support/processes.ts'
 import { BATCH, form, startService } from '../support/service.ts'
 
@@ -383,7 +384,8 @@ test('one name is one segment, whatever the type where a platform knows only one
   t.equal(lists(), before, 'it is remembered')
 })
 
-test('a check of a platform that does not answer ends', async (t) => {
+// A check takes ten seconds at most.
+test('a check of a platform that does not answer ends', LONG_ONLY, async (t) => {
   const facebook = await sandbox(t, 'facebook')
   facebook.failNext({ times: 1, hang: true })
   const service = await startService(t, { sandboxes: [facebook] })

@@ -15,7 +15,7 @@ import {
   settled
 } from '../support/ledger.ts'
 import type { Sandbox } from '../../providers/sandbox.ts'
-import { IS_LONG } from '../support/long.ts'
+import { IS_LONG, LONG_ONLY } from '../support/long.ts'
 import { startPostgres } from '../support/postgres.ts'
 import {
   eventually,
@@ -315,7 +315,7 @@ test(`killed ${KILLS} times, on SQLite: every answer was true`, { buffered: true
 
 test(
   `two instances killed by turns, ${KILLS} times, on PostgreSQL: every answer was true`,
-  { buffered: true },
+  { buffered: true, ...LONG_ONLY },
   async (t) => {
     const postgres = await startPostgres()
     t.teardown(() => postgres.close())

@@ -131,7 +131,7 @@ for (const [name, make] of Object.entries(DISKS)) {
 
 test(
   'told to stop under load it ends well in time, and delivers after the next start what it accepted',
-  { buffered: true },
+  { buffered: true, ...LONG_ONLY },
   async (t) => {
     const { facebook } = await startPlatforms(t)
     const env = {
