@@ -244,7 +244,9 @@ test('an upload that was stopped goes on without a batch sent twice', SKIP_LONG,
 
   const repeated: (string | undefined)[] = []
   page.on('response', (response) => {
-    if (isBatch(new URL(response.url()))) repeated.push(response.headers()['x-duplicate'])
+    // A busy service may refuse one for the moment.
+    if (isBatch(new URL(response.url())) && response.ok())
+      repeated.push(response.headers()['x-duplicate'])
   })
   const release = await holdBatches(page, 3)
   await button(page, 'Send 55,000 users').click()
