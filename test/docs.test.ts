@@ -257,8 +257,8 @@ test('docs/adding-a-platform.md quotes every file of its example as it is', asyn
     ),
     []
   )
-  t.ok(quotes('.taprc', 'type-strip-only: true\n// …\njobs: 4\n'))
-  t.notOk(quotes('.taprc', 'jobs: 4\n// …\ntype-strip-only: true\n'), 'not in this order')
+  t.ok(quotes('.taprc', 'type-strip-only: true\n// …\ntimeout: 240\n'))
+  t.notOk(quotes('.taprc', 'timeout: 240\n// …\ntype-strip-only: true\n'), 'not in this order')
   t.notOk(quotes('.taprc', 'only: true\n'), 'not a whole line')
 })
 
