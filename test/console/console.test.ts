@@ -101,7 +101,7 @@ test('a file becomes an audience, from the sign-in to the last delivery', IN_BRO
   await page.getByRole('link', { name: 'Upload a file' }).click()
   await heading(page, 'New upload').waitFor()
   await isAccessible(t, page, 'choosing a file')
-  t.equal(await focused(page), 'New upload', 'the heading of a new view has the focus')
+  await hasFocus(page, 'New upload')
   await page.locator('input[type=file]').setInputFiles(file(10_500))
   await saying(page, 'CSV, separated by semicolons, UTF-8').waitFor()
   await saying(page, 'Not known yet').waitFor()
@@ -220,7 +220,7 @@ test('a file is uploaded with the keyboard alone, on a phone', SKIP_LONG, async 
   await tabTo(page, 'Send 20 users')
   await page.keyboard.press('Enter')
   await heading(page, 'Sent').waitFor()
-  t.equal(await focused(page), 'Sent')
+  await hasFocus(page, 'Sent')
   await tabTo(page, 'See what happens at the platforms')
   await page.keyboard.press('Enter')
   await saying(page, 'Everything was delivered.').waitFor()
@@ -253,7 +253,7 @@ test('an upload that was stopped goes on without a batch sent twice', SKIP_LONG,
   await saying(page, '20,000 of 55,000 users').waitFor()
   await button(page, 'Stop sending').click()
   await heading(page, 'Stopping…').waitFor()
-  t.equal(await focused(page), 'Stopping…')
+  await hasFocus(page, 'Stopping…')
   t.equal(await page.getByText('users/s').count(), 0)
   release()
   await saying(page, '5 of 6 batches were taken').waitFor()
@@ -390,9 +390,9 @@ function membersOf(facebook: Sandbox): number {
   return segments.reduce((sum, { members }) => sum + members.length, 0)
 }
 
-/** What has the focus, in words. */
-function focused(page: Page): Promise<string> {
-  return page.evaluate<string>('document.activeElement.innerText ?? ""')
+/** Waits until the heading has the focus, which it gets once its view stands. */
+function hasFocus(page: Page, name: string): Promise<void> {
+  return page.locator(':focus').and(heading(page, name)).waitFor()
 }
 
 /** Goes on with the tab key until something of this name has the focus. */
